@@ -1,0 +1,42 @@
+import type { AccessRequest } from './access-request.ts'
+import type { JsonObject } from './json.ts'
+
+export interface EvaluationResult {
+  readonly decision: 'allow' | 'deny'
+  /** Sorted ids of the determining policies; empty for a default deny. */
+  readonly reasons: readonly string[]
+  readonly errors: readonly string[]
+}
+
+export interface GrantReference {
+  /** The derived key; SHA-256 in base64url. */
+  readonly id: string
+  readonly expiresAtMs: number
+}
+
+/** The answer to one bound request: `allow` only if every evaluation was allowed. */
+export interface Decision extends EvaluationResult {
+  readonly source: 'engine' | 'grant' | 'grant-shared' | 'route'
+  readonly policyVersion: string
+  readonly grant?: GrantReference
+  /** One a question, in order, when there were several. */
+  readonly evaluations?: readonly EvaluationResult[]
+}
+
+/** What bind makes of a request: the questions, and what is forwarded if they are all allowed. */
+export interface Bound {
+  /** Empty for a public route. */
+  readonly accessRequests: readonly AccessRequest[]
+  /** True when the route says `evaluations`. */
+  readonly batch: boolean
+  /** False when the mapping reads what changes with every request and is not quantised. */
+  readonly cacheable: boolean
+  /** Path and query for the upstream: canonical, or the checked rewrite. */
+  readonly target: string
+  /** Fields that the route sets; flat name, value pairs. */
+  readonly headers: readonly string[]
+  /** What the mapping's expressions read, for the record. */
+  readonly inputs: JsonObject
+  /** The very bytes, when the mapping read the body. */
+  readonly body: Buffer | null
+}

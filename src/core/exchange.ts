@@ -1,0 +1,41 @@
+import type { Readable } from 'node:stream'
+import type { HeaderPairs } from './headers.ts'
+
+/** What the transport read of a request before its body, not interpreted. */
+export interface RequestHead {
+  readonly method: string
+  readonly target: string
+  readonly httpVersion: '1.0' | '1.1'
+  readonly headers: HeaderPairs
+  /** The peer of the socket; an IPv4-mapped IPv6 address is still in its IPv6 form. */
+  readonly remoteAddress: string
+  /** The `bind` of the listener that it came in by. */
+  readonly listener: string
+  readonly tls: boolean
+}
+
+/** The way back to the caller. */
+export interface Reply {
+  readonly headSent: () => boolean
+  /** A 1xx answer, such as 103; ignored after the head. */
+  readonly informational: (status: number, headers: HeaderPairs) => void
+  /** Sends status line and fields, exactly these; the transport adds only framing that is missing. */
+  readonly head: (status: number, reason: string, headers: HeaderPairs) => void
+  /** False when the caller reads too slowly: wait for `onDrain`. */
+  readonly write: (chunk: Buffer) => boolean
+  readonly onDrain: (listener: () => void) => void
+  readonly trailers: (headers: HeaderPairs) => void
+  readonly end: (chunk?: Buffer | string) => void
+  /** Resets the connection, so that a cut answer cannot look complete. */
+  readonly abort: () => void
+}
+
+/** One request and the way to answer it; what a transport hands to the pipeline. */
+export interface Exchange {
+  readonly head: RequestHead
+  /** The request body with its transfer coding removed; empty when there is none. */
+  readonly body: Readable
+  readonly reply: Reply
+  /** Aborted when the caller goes away before the answer is complete. Made on first use. */
+  readonly signal: () => AbortSignal
+}

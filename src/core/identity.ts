@@ -1,0 +1,26 @@
+import type { Subject } from './access-request.ts'
+import type { JsonObject } from './json.ts'
+
+/** What proved the subject. Holds no secret: it goes into records. */
+export interface Credential {
+  /** The kind of the authenticator: `jwt`, `api-key`, `anonymous`. */
+  readonly type: string
+  readonly authenticator: string
+  /** `jti`, key id, or the start of the digest. */
+  readonly id: string
+  readonly issuer?: string
+  /** Seconds since the epoch. */
+  readonly issuedAt?: number
+  /** Seconds since the epoch. */
+  readonly expiresAt?: number
+  /** SHA-256 (hex) that tells this very credential from every other; part of grant keys. */
+  readonly digest: string
+}
+
+/** A verified caller. */
+export interface Identity {
+  readonly subject: Subject
+  readonly credential: Credential
+  /** Verified claims only. */
+  readonly claims: JsonObject
+}

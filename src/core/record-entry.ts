@@ -1,0 +1,19 @@
+import type { Bound, Decision } from './decision.ts'
+import type { Identity } from './identity.ts'
+import type { Refusal } from './refusals.ts'
+import type { RequestFacts } from './request.ts'
+import type { Route } from './route.ts'
+
+/** All that is known when a decision is recorded; a stage that was not reached left its part null. */
+export interface RecordEntry {
+  /** The decision id; the request's own id but for a later record of the same request. */
+  readonly id: string
+  /** Id of the earlier record of this request, when what it allowed then failed. */
+  readonly follows?: string
+  readonly outcome: Decision | Refusal
+  readonly request: RequestFacts
+  readonly route: Route | null
+  readonly identity: Identity | null
+  readonly bound: Bound | null
+  readonly latencyUs: Readonly<Record<string, number>>
+}
