@@ -33,7 +33,11 @@ export interface Configuration {
 
 export interface AdminConfig {
   readonly bind: string
-  readonly tokens: readonly { readonly name: string; readonly token: Secret; readonly may: readonly string[] }[]
+  readonly tokens: readonly {
+    readonly name: string
+    readonly token: Secret
+    readonly may: readonly string[]
+  }[]
 }
 
 export interface ConfiguredRoute {

@@ -16,7 +16,10 @@ export interface Settings {
   /** A path that may hold `*` and `**`; becomes an absolute pattern. */
   readonly glob: () => z.ZodType<string, string>
   /** `500ms`, `15s`, `5m`, `1h`; becomes milliseconds. */
-  readonly duration: (limits?: { readonly minMs?: number; readonly maxMs?: number }) => z.ZodType<number, string>
+  readonly duration: (limits?: {
+    readonly minMs?: number
+    readonly maxMs?: number
+  }) => z.ZodType<number, string>
   /** `{ env: NAME }` or `{ file: path }`; becomes the value, a trailing newline removed. */
   readonly secret: () => z.ZodType<Secret, { env: string } | { file: string }>
   /** `http:` or `https:` URL without credentials, query or fragment. */
@@ -30,9 +33,16 @@ export interface Preparation {
   /** Reads a file whose content belongs to the configuration's version, and which is watched for edits. Reports and returns null when it cannot. */
   readonly readFile: (path: string, at: Problem['path']) => Buffer | null
   /** The files that match, sorted. Reports when there are none. */
-  readonly readGlob: (pattern: string, at: Problem['path']) => readonly { readonly path: string; readonly content: Buffer }[]
+  readonly readGlob: (
+    pattern: string,
+    at: Problem['path'],
+  ) => readonly { readonly path: string; readonly content: Buffer }[]
   /** Reads a YAML or JSON file by a schema, reporting every mistake at its place in that file. */
-  readonly readYaml: <T>(path: string, schema: (settings: Settings) => z.ZodType<T>, at: Problem['path']) => YamlFile<T> | null
+  readonly readYaml: <T>(
+    path: string,
+    schema: (settings: Settings) => z.ZodType<T>,
+    at: Problem['path'],
+  ) => YamlFile<T> | null
   /** Reports a mistake in this entry. */
   readonly report: (problem: Problem) => void
   /** Reports a mistake in another file, such as a policy. */

@@ -1,13 +1,13 @@
-import { randomUuidV7 } from '../core/uuid.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Exchange, RequestHead } from '../core/exchange.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { RecordEntry } from '../core/record-entry.ts'
-import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
+import { isRefusal, type Refusal, refuse, type Stage } from '../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
+import { randomUuidV7 } from '../core/uuid.ts'
 
 type Later<T> = T | Promise<T>
 export type RefusedRequest = Refusal & { readonly request: RequestFacts }
@@ -21,6 +21,7 @@ export interface Stages {
   readonly bind: (accepted: Accepted, identity: Identity | null, body: Buffer | null) => Bound | Refusal
   readonly decide: (question: Question) => Later<Decision | Refusal>
   readonly record: (entry: RecordEntry) => true | Refusal
+  /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
 }
@@ -42,3 +43,196 @@ export interface Passage {
   readonly decision: Decision
   readonly decisionId: string
 }
+
+/** How far a request has come; filled in by the pipeline alone, and read when it is recorded. */
+interface Progress {
+  readonly stages: Stages
+  readonly exchange: Exchange
+  readonly latencyUs: Record<string, number>
+  stage: Stage
+  waited: boolean
+  request: RequestFacts | null
+  route: Route | null
+  identity: Identity | null
+  bound: Bound | null
+  body: Buffer | null
+  /** Id of the record that was written for this request, if any. */
+  recordedId: string | null
+}
+
+export interface Pipeline {
+  /** Takes a request the whole way. Never throws: a bug is answered with `internal`, recorded and logged. */
+  readonly handle: (exchange: Exchange) => void
+  /** Records and answers what the transport's parser refused. */
+  readonly refuseUnread: (exchange: Exchange, refused: RefusedRequest) => void
+}
+
+/**
+ * The one place where the stages meet: accept, authenticate, bind, decide, record, then enforce.
+ *
+ * Synchronous as long as every stage is. What had to wait (for a key, a body, an engine) is decided
+ * again by the current stages if the configuration changed meanwhile.
+ */
+export const createPipeline = (deps: {
+  readonly current: () => Stages
+  readonly clock: Clock
+  readonly log: Log
+}): Pipeline => {
+  const { current, clock, log } = deps
+
+  const accept = (exchange: Exchange, body: Buffer | null): void => {
+    const progress = begin(current(), exchange, body)
+    guard(progress, () => {
+      const accepted = progress.stages.accept(exchange.head)
+      progress.request = accepted.request
+      if (isRefusal(accepted)) return stop(progress, accepted)
+      progress.route = accepted.route
+      authenticate(progress, accepted)
+    })
+  }
+
+  const authenticate = (progress: Progress, accepted: Accepted): void => {
+    if (accepted.route.access === 'public') return readBody(progress, accepted)
+    const identity = timed(progress, 'authenticate', () =>
+      progress.stages.authenticate(accepted.request, accepted.route),
+    )
+    after(progress, identity, (known) => {
+      if (isRefusal(known)) return stop(progress, known)
+      progress.identity = known
+      readBody(progress, accepted)
+    })
+  }
+
+  const readBody = (progress: Progress, accepted: Accepted): void => {
+    progress.stage = 'bind'
+    if (progress.body !== null || !progress.stages.needsBody(accepted.route)) return bind(progress, accepted)
+    after(progress, progress.stages.readBody(progress.exchange), (body) => {
+      if (isRefusal(body)) return stop(progress, body)
+      progress.body = body
+      bind(progress, accepted)
+    })
+  }
+
+  const bind = (progress: Progress, accepted: Accepted): void => {
+    const bound = progress.stages.bind(accepted, progress.identity, progress.body)
+    if (isRefusal(bound)) return stop(progress, bound)
+    progress.bound = bound
+    decide(progress, accepted, bound)
+  }
+
+  const decide = (progress: Progress, accepted: Accepted, bound: Bound): void => {
+    const { exchange, identity, stages } = progress
+    const question = { route: accepted.route, identity, bound, signal: exchange.signal }
+    after(
+      progress,
+      timed(progress, 'decide', () => stages.decide(question)),
+      (decision) => {
+        if (progress.waited && current() !== stages) return accept(exchange, progress.body)
+        if (isRefusal(decision)) return stop(progress, decision)
+        if (decision.decision !== 'allow') return stop(progress, denied, decision)
+        forward(progress, accepted, bound, decision)
+      },
+    )
+  }
+
+  const forward = (progress: Progress, accepted: Accepted, bound: Bound, decision: Decision): void => {
+    const { exchange, stages, identity } = progress
+    const decisionId = accepted.request.id
+    if (!write(progress, decisionId, decision)) return
+    progress.stage = 'enforce'
+    const passage = { exchange, accepted, identity, bound, decision, decisionId }
+    after(progress, stages.forward(passage), (result) => {
+      if (result !== true) stop(progress, result)
+    })
+  }
+
+  /** Records an end that is not a forward, then answers; an unrecorded end is answered as such. */
+  const stop = (progress: Progress, refusal: Refusal, outcome: Decision | Refusal = refusal): void => {
+    const id = progress.recordedId === null && progress.request !== null ? progress.request.id : newId()
+    if (write(progress, id, outcome)) progress.stages.refuse(progress.exchange, refusal, id)
+  }
+
+  /** False when it could not be recorded: the request has been answered with that. */
+  const write = (progress: Progress, id: string, outcome: Decision | Refusal): boolean => {
+    const { request, route, identity, bound, latencyUs, stages, recordedId } = progress
+    if (request === null) throw new Error('a request without facts cannot be recorded')
+    const follows = recordedId === null ? {} : { follows: recordedId }
+    const recorded = stages.record({ id, ...follows, outcome, request, route, identity, bound, latencyUs })
+    if (recorded !== true) {
+      log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')
+      stages.refuse(progress.exchange, recorded, null)
+      return false
+    }
+    progress.recordedId = id
+    return true
+  }
+
+  const newId = (): string => randomUuidV7(clock.nowMs())
+
+  const timed = <T>(progress: Progress, stage: Stage, step: () => Later<T>): Later<T> => {
+    progress.stage = stage
+    const startedUs = clock.monotonicUs()
+    const stopWatch = (): void => {
+      progress.latencyUs[stage] = Math.round(clock.monotonicUs() - startedUs)
+    }
+    const value = step()
+    if (value instanceof Promise) return value.finally(stopWatch)
+    stopWatch()
+    return value
+  }
+
+  /** Goes on at once with what is there, and later with what is not. */
+  const after = <T>(progress: Progress, value: Later<T>, next: (value: T) => void): void => {
+    if (!(value instanceof Promise)) return next(value)
+    progress.waited = true
+    value.then(
+      (known) => guard(progress, () => next(known)),
+      (bug) => fail(progress, bug),
+    )
+  }
+
+  const guard = (progress: Progress, step: () => void): void => {
+    try {
+      step()
+    } catch (bug) {
+      fail(progress, bug)
+    }
+  }
+
+  const fail = (progress: Progress, bug: unknown): void => {
+    const stack = bug instanceof Error ? bug.stack : String(bug)
+    log.error({ stage: progress.stage, requestId: progress.request?.id, stack }, 'internal error')
+    try {
+      if (progress.exchange.reply.headSent() || progress.request === null) progress.exchange.reply.abort()
+      else stop(progress, refuse(progress.stage, 'internal', 'an internal error; its stack is in the log'))
+    } catch (second) {
+      log.error({ stack: second instanceof Error ? second.stack : String(second) }, 'internal error')
+      progress.exchange.reply.abort()
+    }
+  }
+
+  return {
+    handle: (exchange) => accept(exchange, null),
+    refuseUnread: (exchange, refused) => {
+      const progress = begin(current(), exchange, null)
+      progress.request = refused.request
+      guard(progress, () => stop(progress, refused))
+    },
+  }
+}
+
+const denied = refuse('decide', 'denied', 'the policy says no')
+
+const begin = (stages: Stages, exchange: Exchange, body: Buffer | null): Progress => ({
+  stages,
+  exchange,
+  latencyUs: {},
+  stage: 'accept',
+  waited: false,
+  request: null,
+  route: null,
+  identity: null,
+  bound: null,
+  body,
+  recordedId: null,
+})
