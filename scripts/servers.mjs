@@ -1,0 +1,43 @@
+// The real servers that some tests talk to. A test that lacks its server skips itself and says which one.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/**
+ * One entry a server: `{ command, aptPackage, usedBy }`, where `command` is looked for on the PATH and
+ * `usedBy` names what is not tested without it. No test needs one yet.
+ */
+export const SERVERS = []
+
+const isOnPath = (command) =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .some((folder) => folder !== '' && existsSync(join(folder, command)))
+
+const canInstall = () => process.getuid?.() === 0 && isOnPath('apt-get')
+
+const aptGet = (...args) =>
+  spawnSync('apt-get', ['-q', '-y', ...args], {
+    stdio: 'inherit',
+    timeout: 5 * 60_000,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+
+const installServers = (packages) => {
+  aptGet('update')
+  aptGet('install', '--no-install-recommends', ...packages)
+}
+
+/** What to tell about servers that are not there: one line each. */
+export const describeMissing = (servers) =>
+  servers.map(
+    ({ command, aptPackage, usedBy }) =>
+      `${command} is not installed, so these tests are skipped: ${usedBy}. Install it with: apt-get install ${aptPackage}`,
+  )
+
+/** Installs the servers that are missing where that is possible, and says what could not be installed. */
+export const fetchServers = () => {
+  const missing = () => SERVERS.filter(({ command }) => !isOnPath(command))
+  if (missing().length > 0 && canInstall()) installServers(missing().map(({ aptPackage }) => aptPackage))
+  for (const line of describeMissing(missing())) console.log(line)
+}
