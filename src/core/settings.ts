@@ -1,7 +1,9 @@
 import type { z } from 'zod'
 import type { Clock } from './clock.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 import type { Log } from './log.ts'
 import type { Finding, Problem } from './problem.ts'
+import type { Refusal } from './refusals.ts'
 import type { Secret } from './secret.ts'
 
 /**
@@ -43,6 +45,15 @@ export interface Preparation {
     schema: (settings: Settings) => z.ZodType<T>,
     at: Problem['path'],
   ) => YamlFile<T> | null
+  /**
+   * Compiles a template whose `$` strings are expressions over `claims`, reporting the mistakes in it.
+   *
+   * The result refuses with `denied` (stage `authenticate`) when a claim that it reads is missing.
+   */
+  readonly compileClaims: (
+    template: JsonValue,
+    at: Problem['path'],
+  ) => (claims: JsonObject) => JsonObject | Refusal
   /** Reports a mistake in this entry. */
   readonly report: (problem: Problem) => void
   /** Reports a mistake in another file, such as a policy. */
