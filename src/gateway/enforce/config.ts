@@ -1,0 +1,136 @@
+import { z } from 'zod'
+import type { Problem } from '../../core/problem.ts'
+import type { Settings } from '../../core/settings.ts'
+
+/** An application behind the gateway: `upstreams.<name>`. Cross-checks are in `checkUpstream()`. */
+export const upstreamConfig = (s: Settings) =>
+  z.strictObject({
+    url: s
+      .url()
+      .optional()
+      .describe('Origin of the application, such as http://127.0.0.1:9000; without a path'),
+    urls: z
+      .array(s.url())
+      .min(1)
+      .optional()
+      .describe('Several origins of one application, used in turn; instead of url'),
+    host: z
+      .string()
+      .min(1)
+      .default('preserve')
+      .describe(
+        'The Host that the application sees: preserve (as the caller sent it, in canonical form), upstream (that of the url), or a name; default preserve',
+      ),
+    forwardCredential: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Passes on the caller's credential headers and cookies, which are removed by default; default false",
+      ),
+    connectTimeout: s
+      .duration({ minMs: 1 })
+      .prefault('2s')
+      .describe('How long a connection may take to come about, default 2s'),
+    headersTimeout: s
+      .duration({ minMs: 1 })
+      .prefault('30s')
+      .describe(
+        'How long the application may take from the end of the request to the head of its answer, default 30s',
+      ),
+    bodyTimeout: s
+      .duration({ minMs: 1 })
+      .optional()
+      .describe(
+        'How long the application may pause within an answer; default no limit, as event streams need',
+      ),
+    stallTimeout: s
+      .duration({ minMs: 1 })
+      .prefault('60s')
+      .describe('How long a caller may take nothing of an answer before it is cut, default 60s'),
+    keepAliveTimeout: s
+      .duration({ minMs: 1 })
+      .prefault('4s')
+      .describe('How long an idle connection is kept where the application does not say, default 4s'),
+    maxConnections: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(
+        'Connections to each origin; a request that gets none within connectTimeout is refused; default no limit',
+      ),
+    maxHeaderBytes: z
+      .int()
+      .min(1024)
+      .default(65536)
+      .describe(
+        "Bytes that the head of an answer may have, default 65536; a larger one is the upstream's failure",
+      ),
+  })
+
+export type UpstreamConfig = z.infer<ReturnType<typeof upstreamConfig>>
+
+/** The signature that tells the application that a request came through the gateway: `assertion`. */
+export const assertionConfig = (s: Settings) =>
+  z.strictObject({
+    keyFile: s
+      .path()
+      .optional()
+      .describe('A private P-256 key as JWK or PEM; without it a key is made at start'),
+    ttl: s
+      .duration({ minMs: 1000 })
+      .prefault('60s')
+      .describe('The longest life of an assertion, default 60s; a grant that ends earlier ends it earlier'),
+    issuer: z.string().min(1).default('sallyport').describe('The iss claim, default sallyport'),
+  })
+
+export type AssertionConfig = z.infer<ReturnType<typeof assertionConfig>>
+
+const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i
+
+/**
+ * What is wrong with an upstream although each of its fields is right.
+ *
+ * Does not check: whether anything answers there.
+ */
+export const checkUpstream = (config: UpstreamConfig): readonly Problem[] => {
+  const problems: Problem[] = []
+  if (config.url === undefined && config.urls === undefined) {
+    problems.push({ path: [], message: 'an upstream needs url, or urls', rule: 'upstream-url' })
+  }
+  if (config.url !== undefined && config.urls !== undefined) {
+    problems.push({
+      path: ['urls'],
+      atKey: true,
+      message: 'either url or urls, not both',
+      rule: 'upstream-url',
+    })
+  }
+  if (config.url !== undefined) problems.push(...checkOrigin(config.url, ['url']))
+  config.urls?.forEach((url, index) => {
+    problems.push(...checkOrigin(url, ['urls', index]))
+  })
+  if (!HOST_NAME.test(config.host)) {
+    problems.push({
+      path: ['host'],
+      message: 'expected preserve, upstream, or a host name with an optional port',
+      rule: 'upstream-host',
+    })
+  }
+  return problems
+}
+
+const checkOrigin = (url: string, path: Problem['path']): readonly Problem[] => {
+  const { pathname } = new URL(url)
+  if (pathname === '/') return []
+  return [
+    {
+      path,
+      message: `an upstream is an origin without a path, but this has ${pathname}; a route's rewrite sets the path`,
+      rule: 'upstream-path',
+    },
+  ]
+}
+
+/** Every origin of an upstream, in order. */
+export const upstreamUrls = (config: UpstreamConfig): readonly string[] =>
+  config.urls ?? (config.url === undefined ? [] : [config.url])

@@ -1,0 +1,98 @@
+import { headerValues } from '../../core/headers.ts'
+import type { Log } from '../../core/log.ts'
+import { refuse } from '../../core/refusals.ts'
+import type { Passage, Stages } from '../pipeline.ts'
+import type { Assertion } from './assertion.ts'
+import { answerBuiltIn } from './built-ins.ts'
+import { hasBody } from './hop-by-hop.ts'
+import { type RelayOptions, relay, type UpstreamRequest } from './relay.ts'
+import { relayBody } from './request-body.ts'
+import { createRequestHeaders, type RequestHeaderRules } from './request-headers.ts'
+import { mayRetry, refusalOf } from './upstream-failure.ts'
+import type { Origin, Upstream, Upstreams } from './upstreams.ts'
+
+type HeadersOf = ReturnType<typeof createRequestHeaders>
+
+export interface ForwardOptions {
+  readonly upstreams: Upstreams
+  readonly assertion: Assertion
+  readonly headerRules: Omit<RequestHeaderRules, 'forwardCredential'>
+  readonly log: Log
+}
+
+/**
+ * Makes the function that sends an allowed request on, and streams the answer back.
+ *
+ * It gives true when the caller has the answer, or as much of it as there was, and a refusal when nothing was sent
+ * to the caller: `upstream_unavailable`, `upstream_timeout`, or `internal`.
+ *
+ * Does not check: the decision. Whatever comes here is forwarded.
+ */
+export const createForward = (options: ForwardOptions): Stages['forward'] => {
+  const { upstreams, assertion, headerRules, log } = options
+  const withoutCredential = createRequestHeaders({ ...headerRules, forwardCredential: false })
+  const withCredential = createRequestHeaders({ ...headerRules, forwardCredential: true })
+
+  return async (passage) => {
+    const { exchange, accepted, decisionId } = passage
+    const { upstream: name } = accepted.route
+    if (name === '') return answerBuiltIn(passage, assertion.jwks)
+    const upstream = upstreams.get(name)
+    if (upstream === undefined)
+      return refuse('enforce', 'internal', `route names upstream ${name}, which is not there`)
+
+    const { config } = upstream
+    const relayOptions: RelayOptions = {
+      decisionId,
+      connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
+      stallTimeoutMs: config.stallTimeout,
+      onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
+    }
+    const token = assertion.of(passage)
+    const headersOf = config.forwardCredential ? withCredential : withoutCredential
+    const send = (origin: Origin, request: UpstreamRequest) => relay(origin, request, exchange, relayOptions)
+
+    const origin = upstream.pick()
+    const request = upstreamRequest(passage, headersOf, hostFor(upstream, origin, passage), token)
+    let outcome = await send(origin, request)
+    if (outcome !== true && mayRetry(outcome, request.method, request.body === null)) {
+      log.debug(
+        { upstream: name, decisionId, code: outcome.code },
+        'a kept connection was stale; asking once more',
+      )
+      outcome = await send(origin, request)
+    }
+    if (outcome === true) return true
+    log.warn({ upstream: name, decisionId, code: outcome.code }, 'the upstream did not answer')
+    return refusalOf(outcome, name)
+  }
+}
+
+const hostFor = ({ config }: Upstream, origin: Origin, { accepted }: Passage): string => {
+  if (config.host === 'preserve') return accepted.request.authority
+  return config.host === 'upstream' ? origin.authority : config.host
+}
+
+const upstreamRequest = (
+  passage: Passage,
+  headersOf: HeadersOf,
+  host: string,
+  assertion: string | null,
+): UpstreamRequest => {
+  const { exchange, accepted, bound, decisionId } = passage
+  const streamed = bound.body === null && hasBody(exchange.head.headers)
+  const contentLength = streamed ? (headerValues(exchange.head.headers, 'content-length')[0] ?? null) : null
+  return {
+    method: accepted.request.method,
+    target: bound.target,
+    headers: headersOf(accepted.request, {
+      host,
+      httpVersion: exchange.head.httpVersion,
+      decisionId,
+      assertion,
+      headers: bound.headers,
+      contentLength,
+    }),
+    body: streamed ? relayBody(exchange.body) : bound.body,
+  }
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import type { Exchange } from '../../core/exchange.ts'
+import { type HeaderPairs, headerValues } from '../../core/headers.ts'
+import { REFUSALS, type Refusal } from '../../core/refusals.ts'
+import { prefersHtml } from './accepts-html.ts'
+import { hasBody } from './hop-by-hop.ts'
+
+/** An answer that is complete in itself. */
+export interface RefusalAnswer {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly body: Buffer
+}
+
+/** Seconds; a breaker lets a trial through about as often. */
+const RETRY_AFTER = '5'
+
+/**
+ * What a refused caller gets: problem+json, or a plain page for a browser.
+ *
+ * Of the request nothing is repeated, and of the refusal only `publicDetail`.
+ *
+ * @param accept the caller's `Accept`, null when there is none.
+ * @param decisionId null when the refusal has no record of its own.
+ * @see https://www.rfc-editor.org/rfc/rfc9457#section-3
+ */
+export const refusalAnswer = (
+  refusal: Refusal,
+  accept: string | null,
+  decisionId: string | null,
+): RefusalAnswer => {
+  const { status } = REFUSALS[refusal.refusal]
+  const html = prefersHtml(accept)
+  const body = Buffer.from(html ? page(refusal, decisionId) : problem(refusal, decisionId))
+  const headers = [
+    ...['Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json'],
+    ...['Content-Length', String(body.length)],
+    ...['Cache-Control', 'no-store', 'Vary', 'Accept', 'X-Content-Type-Options', 'nosniff'],
+  ]
+  if (html) headers.push('Content-Security-Policy', CONTENT_SECURITY_POLICY)
+  if (refusal.headers !== undefined) headers.push(...refusal.headers)
+  if (status === 503 && headerValues(headers, 'retry-after').length === 0)
+    headers.push('Retry-After', RETRY_AFTER)
+  if (decisionId !== null) headers.push('Sallyport-Decision-Id', decisionId)
+  return { status, headers, body }
+}
+
+/**
+ * Refuses a request; one whose answer has begun is cut instead.
+ *
+ * @param decisionId null when the refusal has no record of its own.
+ */
+export const refuse = (exchange: Exchange, refusal: Refusal, decisionId: string | null): void => {
+  const { head, body, reply } = exchange
+  if (reply.headSent()) return reply.abort()
+  const answer = refusalAnswer(refusal, acceptOf(head.headers), decisionId)
+  // A caller who is still sending is told to stop; the rest is read and thrown away, so that the answer arrives.
+  const unread = hasBody(head.headers) && !body.readableEnded
+  reply.head(answer.status, '', unread ? [...answer.headers, 'Connection', 'close'] : answer.headers)
+  if (unread) body.resume()
+  reply.end(head.method === 'HEAD' ? undefined : answer.body)
+}
+
+const acceptOf = (headers: HeaderPairs): string | null => {
+  const values = headerValues(headers, 'accept')
+  return values.length === 0 ? null : values.join(',')
+}
+
+const problem = (refusal: Refusal, decisionId: string | null): string => {
+  const { status, title } = REFUSALS[refusal.refusal]
+  return JSON.stringify({
+    type: `urn:sallyport:problem:${refusal.refusal}`,
+    title,
+    status,
+    code: refusal.refusal,
+    ...(refusal.publicDetail === undefined ? {} : { detail: refusal.publicDetail }),
+    ...(decisionId === null ? {} : { decisionId, instance: `urn:uuid:${decisionId}` }),
+  })
+}
+
+const STYLE =
+  'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}dt{font-weight:600}dd{margin:0 0 .5rem;overflow-wrap:anywhere}'
+
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const page = (refusal: Refusal, decisionId: string | null): string => {
+  const { status, title } = REFUSALS[refusal.refusal]
+  const detail = refusal.publicDetail === undefined ? '' : `<p>${escaped(refusal.publicDetail)}</p>\n`
+  const id = decisionId === null ? '' : `<dt>Decision</dt><dd><code>${escaped(decisionId)}</code></dd>\n`
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${status} ${escaped(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escaped(title)}</h1>
+${detail}<dl>
+<dt>Status</dt><dd>${status}</dd>
+<dt>Code</dt><dd><code>${refusal.refusal}</code></dd>
+${id}</dl>
+</main>
+</body>
+</html>
+`
+}
+
+const ENTITIES: ReadonlyMap<string, string> = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ['"', '&quot;'],
+  ["'", '&#39;'],
+])
+
+const escaped = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES.get(character) ?? '')

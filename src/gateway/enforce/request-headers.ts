@@ -1,0 +1,109 @@
+import type { Carrier } from '../../core/carrier.ts'
+import type { CanonicalRequest } from '../../core/request.ts'
+import { cutCookies } from './cookies.ts'
+import { HOP_BY_HOP, listHas, namedByConnection } from './hop-by-hop.ts'
+
+/** What decides which of the caller's fields reach an application. */
+export interface RequestHeaderRules {
+  /** The carriers of all configured authenticators. */
+  readonly carriers: readonly Carrier[]
+  /** Lower-case names of every field that any route sets. */
+  readonly controlledHeaders: ReadonlySet<string>
+  /** Lower-case names that a match or a mapping reads: `Connection` cannot take them away after the decision. */
+  readonly decidedHeaders: ReadonlySet<string>
+  /** Leaves the carriers in. */
+  readonly forwardCredential: boolean
+}
+
+/** What the gateway says to the application, besides what the caller said. */
+export interface RequestHeaderAdditions {
+  readonly host: string
+  readonly httpVersion: '1.0' | '1.1'
+  readonly decisionId: string
+  readonly assertion: string | null
+  /** What the route sets; flat name, value pairs. */
+  readonly headers: readonly string[]
+  /** Null: the field is left to the transport, as the body's bytes are known. */
+  readonly contentLength: string | null
+}
+
+/** Fields by which applications and frameworks are told something else than what was authorised. */
+const MISLEADING = [
+  ...['proxy', 'true-client-ip', 'x-http-method', 'x-http-method-override', 'x-method-override'],
+  ...['x-original-url', 'x-real-ip', 'x-rewrite-url'],
+]
+
+/** Fields that are made afresh, or consumed. */
+const OURS = ['content-length', 'expect', 'forwarded', 'host', 'trailer', 'via']
+
+/**
+ * Makes the function that turns a caller's fields into those that an application gets.
+ *
+ * Spelling, order and repetition of what remains stay as they were; what the gateway sets comes after it.
+ */
+export const createRequestHeaders = (
+  rules: RequestHeaderRules,
+): ((request: CanonicalRequest, additions: RequestHeaderAdditions) => string[]) => {
+  const dropped = new Set([...HOP_BY_HOP, ...MISLEADING, ...OURS, ...rules.controlledHeaders])
+  const cookies = new Set<string>()
+  if (!rules.forwardCredential) {
+    for (const carrier of rules.carriers) {
+      if (carrier.kind === 'authorization') dropped.add('authorization')
+      if (carrier.kind === 'header') dropped.add(carrier.name.toLowerCase())
+      if (carrier.kind === 'cookie') cookies.add(carrier.name)
+    }
+  }
+  const kept = new Set([...rules.decidedHeaders, ...rules.controlledHeaders])
+
+  const isDropped = (name: string): boolean =>
+    dropped.has(name) || name.startsWith('sallyport-') || name.startsWith('x-forwarded-')
+
+  return (request, additions) => {
+    const { headers, names } = request
+    const named = namedByConnection(valuesAt(request, 'connection'), kept)
+    const out: string[] = []
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] ?? ''
+      if (isDropped(name) || named.has(name) || isAlias(name, isDropped)) continue
+      const value = headers[2 * index + 1] ?? ''
+      const passed = name === 'cookie' && cookies.size > 0 ? cutCookies(value, cookies) : value
+      if (passed !== null) out.push(headers[2 * index] ?? name, passed)
+    }
+    // Response trailers pass, so an application that waits for this before it sends them may be told so.
+    if (valuesAt(request, 'te').some((value) => listHas(value, 'trailers'))) out.push('TE', 'trailers')
+    return addOurs(out, request, additions)
+  }
+}
+
+/** Servers that make variables of headers cannot tell `X_Real_IP` or `X.Real.IP` from `X-Real-IP`. */
+const isAlias = (name: string, isDropped: (name: string) => boolean): boolean =>
+  (name.includes('_') || name.includes('.')) && isDropped(name.replace(/[_.]/g, '-'))
+
+const valuesAt = ({ headers, names }: CanonicalRequest, lowerName: string): readonly string[] => {
+  let index = names.indexOf(lowerName)
+  if (index === -1) return []
+  const values: string[] = []
+  for (; index !== -1; index = names.indexOf(lowerName, index + 1)) values.push(headers[2 * index + 1] ?? '')
+  return values
+}
+
+const addOurs = (out: string[], request: CanonicalRequest, additions: RequestHeaderAdditions): string[] => {
+  const { ip, scheme, authority } = request
+  out.push('Host', additions.host)
+  if (additions.contentLength !== null) out.push('Content-Length', additions.contentLength)
+  out.push('X-Forwarded-For', ip, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority)
+  out.push('Forwarded', forwarded(ip, authority, scheme), 'Via', `${additions.httpVersion} sallyport`)
+  out.push('Sallyport-Decision-Id', additions.decisionId)
+  if (additions.assertion !== null) out.push('Sallyport-Assertion', additions.assertion)
+  for (const part of additions.headers) out.push(part)
+  return out
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc7239#section-4 */
+const forwarded = (ip: string, authority: string, scheme: string): string =>
+  `for=${ip.includes(':') ? `"[${ip}]"` : quoted(ip)};host=${quoted(authority)};proto=${scheme}`
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
+
+const quoted = (text: string): string =>
+  TOKEN.test(text) ? text : `"${text.replace(/["\\]/g, (character) => `\\${character}`)}"`

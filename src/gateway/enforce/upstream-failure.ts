@@ -1,0 +1,45 @@
+import { type Refusal, type RefusalCode, refuse } from '../../core/refusals.ts'
+
+/** Why an application did not answer; nothing of the answer was sent on. */
+export interface UpstreamFailure {
+  /** Of undici (`UND_ERR_…`), its parser (`HPE_…`), the system (`ECONNREFUSED`), or ours (`SALLYPORT_…`). */
+  readonly code: string
+  /** True when some of an answer had arrived. */
+  readonly answered: boolean
+}
+
+/** An answer that cannot be passed on. */
+export const BAD_ANSWER = 'SALLYPORT_BAD_ANSWER'
+/** No connection of `maxConnections` became free in time. */
+export const NO_CONNECTION = 'SALLYPORT_NO_CONNECTION'
+
+/** The caller took nothing of the answer for too long. */
+export const STALLED = 'SALLYPORT_STALLED'
+
+const REFUSAL_OF: ReadonlyMap<string, RefusalCode> = new Map([
+  ['ETIMEDOUT', 'upstream_timeout'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'upstream_timeout'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'upstream_timeout'],
+  // We asked undici for something that cannot be sent: our mistake, not the application's.
+  ['UND_ERR_INVALID_ARG', 'internal'],
+  ['UND_ERR_NOT_SUPPORTED', 'internal'],
+])
+
+/** @param upstream the name of the upstream, for operators. */
+export const refusalOf = (failure: UpstreamFailure, upstream: string): Refusal =>
+  refuse(
+    'enforce',
+    REFUSAL_OF.get(failure.code) ?? 'upstream_unavailable',
+    `upstream ${upstream} failed with ${failure.code}`,
+  )
+
+const STALE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/**
+ * True when a kept connection may have been closed just as the request was sent, and asking again does no harm.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
+ */
+export const mayRetry = (failure: UpstreamFailure, method: string, bodyless: boolean): boolean =>
+  bodyless && !failure.answered && SAFE_METHODS.has(method) && STALE.has(failure.code)

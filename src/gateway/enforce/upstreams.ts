@@ -1,0 +1,117 @@
+import { isIP } from 'node:net'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { type UpstreamConfig, upstreamUrls } from './config.ts'
+
+/** One origin of an application, with its connections. */
+export interface Origin {
+  readonly dispatcher: Dispatcher
+  /** `host` or `host:port` of the URL. */
+  readonly authority: string
+  /** What TLS asks for, whatever `Host` says; a caller must not choose it. */
+  readonly serverName: string
+  /** True while a connection that the origin has reset is being torn down. */
+  readonly resetting: () => boolean
+}
+
+export interface Upstream {
+  readonly name: string
+  readonly config: UpstreamConfig
+  /** The origin for the next request: each in turn. */
+  readonly pick: () => Origin
+}
+
+export interface Upstreams {
+  readonly get: (name: string) => Upstream | undefined
+  /** Waits for the requests under way; when the signal is aborted, cuts them. */
+  readonly close: (signal?: AbortSignal) => Promise<void>
+}
+
+/**
+ * The applications by name, each with a pool of HTTP/1.1 connections an origin; nothing is connected yet.
+ *
+ * Does not check: whether an origin is healthy. A dead one of several gets its turn all the same.
+ */
+export const createUpstreams = (configs: ReadonlyMap<string, UpstreamConfig>): Upstreams => {
+  const pools: Pool[] = []
+  const upstreams = new Map<string, Upstream>()
+  for (const [name, config] of configs) {
+    const origins = upstreamUrls(config).map((url) => {
+      const { origin, pool } = createOrigin(new URL(url), config)
+      pools.push(pool)
+      return origin
+    })
+    upstreams.set(name, { name, config, pick: inTurn(name, origins) })
+  }
+  return {
+    get: (name) => upstreams.get(name),
+    close: async (signal) => {
+      const cut = () => {
+        for (const pool of pools) void pool.destroy()
+      }
+      if (signal?.aborted === true) cut()
+      signal?.addEventListener('abort', cut, { once: true })
+      await Promise.all(pools.map((pool) => (pool.destroyed ? undefined : pool.close())))
+      signal?.removeEventListener('abort', cut)
+    },
+  }
+}
+
+const inTurn = (name: string, origins: readonly Origin[]): (() => Origin) => {
+  let turn = 0
+  return () => {
+    const origin = origins[turn % origins.length]
+    if (origin === undefined) throw new Error(`upstream ${name} has no origin`)
+    turn = (turn + 1) % origins.length
+    return origin
+  }
+}
+
+const createOrigin = (url: URL, config: UpstreamConfig): { readonly origin: Origin; readonly pool: Pool } => {
+  const resets = watchResets(url, config.connectTimeout)
+  const pool = new Pool(url.origin, {
+    connect: resets.connect,
+    connections: config.maxConnections ?? null,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: config.headersTimeout,
+    bodyTimeout: config.bodyTimeout ?? 0,
+    keepAliveTimeout: config.keepAliveTimeout,
+    maxHeaderSize: config.maxHeaderBytes,
+  })
+  return {
+    pool,
+    origin: {
+      dispatcher: pool,
+      authority: url.host,
+      serverName: url.hostname,
+      resetting: resets.resetting,
+    },
+  }
+}
+
+/**
+ * Opens connections, and tells a reset from an end.
+ *
+ * An answer without a length ends with its connection. undici takes a reset for such an end, by which an answer that
+ * was cut would look whole; it does so within its own 'error' listener, between the two that are added here.
+ */
+const watchResets = (url: URL, timeoutMs: number) => {
+  const connect = buildConnector({ timeout: timeoutMs, allowH2: false })
+  const name = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined
+  let resetting = false
+  const connector: buildConnector.connector = (options, callback) => {
+    // undici would take the server name from the caller's Host; an address has none and is verified as itself.
+    const { servername: _chosen, ...rest } = options
+    connect(name === undefined ? rest : { ...rest, servername: name }, (...result) => {
+      const [, socket] = result
+      socket?.on('error', () => {
+        resetting = true
+      })
+      callback(...result)
+      socket?.on('error', () => {
+        resetting = false
+      })
+    })
+  }
+  return { connect: connector, resetting: () => resetting }
+}
