@@ -1,0 +1,95 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { JSONWebKeySet } from 'jose'
+import { closeServer, listenLocally } from './local-server.ts'
+
+export interface DemoDirectoryOptions {
+  /** The folder that holds `config/` and `policies/`. */
+  readonly source: string
+  /** Of the bank, such as `http://127.0.0.1:9000`. */
+  readonly bankUrl: string
+  readonly jwks: JSONWebKeySet
+  /** Of the partner's API key: what `sallyport keys new` prints, without the key. */
+  readonly partnerKey: { readonly id: string; readonly hash: string }
+  /** Keeps the ports of the configuration where they are free; otherwise any free ones are taken. */
+  readonly keepPorts: boolean
+}
+
+export interface DemoDirectory {
+  readonly path: string
+  readonly configFile: string
+  readonly decisionsFile: string
+  /** With the host name that the route map asks for. */
+  readonly gatewayUrl: string
+  readonly adminUrl: string
+  /** Deletes the directory. */
+  readonly remove: () => Promise<void>
+}
+
+/** `bind` of the listener, then of the admin port. */
+const BIND = /\bbind: (127\.0\.0\.1:\d+)/g
+const UPSTREAM = /\burl: http:\/\/127\.0\.0\.1:\d+/
+
+/**
+ * Lays out a configuration of its own for one run of the demo, in a temporary directory.
+ *
+ * It is the repository's, with ports that are free and with the keys of this run.
+ * Does not hold the ports: somebody else may take one before the gateway does.
+ */
+export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promise<DemoDirectory> => {
+  const path = await mkdtemp(join(tmpdir(), 'sallyport-demo-'))
+  const remove = (): Promise<void> => rm(path, { recursive: true, force: true })
+  try {
+    await cp(join(options.source, 'config'), join(path, 'config'), { recursive: true })
+    await cp(join(options.source, 'policies'), join(path, 'policies'), { recursive: true })
+    await mkdir(join(path, 'log'))
+    const configFile = join(path, 'config', 'sallyport.yaml')
+    const original = await readFile(configFile, 'utf8')
+    const [gateway, admin] = await findFreeAddresses(original, options.keepPorts)
+    const addresses = [gateway, admin]
+    const edited = original
+      .replace(BIND, () => `bind: ${addresses.shift()}`)
+      .replace(UPSTREAM, `url: ${options.bankUrl}`)
+    await writeFile(configFile, edited)
+    await writeFile(join(path, 'config', 'jwks.json'), JSON.stringify(options.jwks))
+    await writeFile(join(path, 'config', 'keys.yaml'), keysFile(options.partnerKey))
+    return {
+      path,
+      configFile,
+      decisionsFile: join(path, 'log', 'decisions.ndjson'),
+      gatewayUrl: `http://${gateway.replace('127.0.0.1', 'localhost')}`,
+      adminUrl: `http://${admin}`,
+      remove,
+    }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+const keysFile = ({ id, hash }: DemoDirectoryOptions['partnerKey']): string =>
+  // JSON is YAML, and needs no thought about what a hash may hold.
+  `${JSON.stringify({ keys: [{ id, hash, subject: { type: 'Partner', id: 'acme' } }] })}\n`
+
+const findFreeAddresses = async (config: string, keepPorts: boolean): Promise<readonly [string, string]> => {
+  const [listener, admin, ...more] = [...config.matchAll(BIND)].map(([, address = '']) => address)
+  if (listener === undefined || admin === undefined || more.length > 0 || !UPSTREAM.test(config)) {
+    throw new Error(
+      'config/sallyport.yaml: expected one listener, an admin port and an upstream on 127.0.0.1',
+    )
+  }
+  return [await findFreeAddress(listener, keepPorts), await findFreeAddress(admin, keepPorts)]
+}
+
+const findFreeAddress = async (configured: string, keepPort: boolean): Promise<string> => {
+  const [, port] = configured.split(':')
+  for (const candidate of keepPort ? [Number(port), 0] : [0]) {
+    const server = createServer()
+    const url = await listenLocally(server, candidate).catch(() => null)
+    await closeServer(server)
+    if (url !== null) return url.replace('http://', '')
+  }
+  throw new Error('no port is free')
+}

@@ -1,0 +1,25 @@
+/** Lines to type at a shell while the demo stays up. */
+export const tryItLines = (demo: {
+  readonly gatewayUrl: string
+  readonly mintUrl: string
+  readonly partnerKey: string
+  readonly decisionsFile: string
+}): string => {
+  const { gatewayUrl, mintUrl } = demo
+  const as = (name: string): string => `-H "Authorization: Bearer $(curl -s '${mintUrl}/token/${name}')"`
+  const order = `-H 'Content-Type: application/json' -d '{"to":"2001","amountCents":500000}'`
+  return `
+Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens. Try:
+
+  curl -i ${gatewayUrl}/health
+  curl -i ${as('alice')} ${gatewayUrl}/accounts/1001
+  curl -i ${as('bob')} ${gatewayUrl}/accounts/1001
+  curl -i ${as('dave')} -o statement.csv ${gatewayUrl}/accounts/1001/statements/2026-10
+  curl -i ${as('alice')} ${order} ${gatewayUrl}/accounts/1002/transfers
+  curl -i ${as('alice?mfa')} ${order} ${gatewayUrl}/accounts/1002/transfers
+  curl -iN -H 'X-Api-Key: ${demo.partnerKey}' ${gatewayUrl}/ticker
+  curl -i --path-as-is ${as('alice')} ${gatewayUrl}/accounts/1001/../2001
+
+Every decision is in ${demo.decisionsFile}
+`
+}

@@ -1,0 +1,112 @@
+import type { JsonObject, JsonValue } from '../core/json.ts'
+import type { TokenMint } from './token-mint.ts'
+import {
+  createPaint,
+  type Paint,
+  printAnswer,
+  printComparison,
+  printRecord,
+  printRequest,
+  printVerdict,
+} from './walkthrough-print.ts'
+import { type Answer, createAgent, headersOf, sendStep } from './walkthrough-send.ts'
+import { STEPS, type Step, type StepExpectation } from './walkthrough-steps.ts'
+
+export interface WalkthroughOptions {
+  /** Of the gateway, such as `http://localhost:8080`. */
+  readonly gatewayUrl: string
+  readonly mint: TokenMint['mint']
+  readonly partnerKey: string
+  /** The decision record of an id; null when there is none. */
+  readonly readRecord: (decisionId: string) => Promise<JsonObject | null>
+  readonly write: (text: string) => void
+  readonly colour: boolean
+  readonly signal: AbortSignal
+  /** Default: all of them. */
+  readonly steps?: readonly Step[]
+}
+
+interface Outcome {
+  readonly answer: Answer
+  readonly record: JsonObject | null
+}
+
+/**
+ * Sends the steps one after the other and shows each request, its answer and its decision record.
+ *
+ * @returns true when every step went as it should. Throws when the gateway cannot be reached or `signal` aborts.
+ */
+export const runWalkthrough = async (options: WalkthroughOptions): Promise<boolean> => {
+  const { write, steps = STEPS } = options
+  const paint = createPaint(options.colour)
+  const agent = createAgent()
+  let previous: Outcome | null = null
+  let wentWell = 0
+  try {
+    for (const [index, step] of steps.entries()) {
+      write(printRequest(step, index + 1, paint))
+      const outcome = await takeStep(step, options, agent)
+      write(printOutcome(step, outcome, previous, paint))
+      if (findSurprises(step.expect, outcome).length === 0) wentWell += 1
+      previous = outcome
+    }
+  } finally {
+    agent.destroy()
+  }
+  const summary = `${wentWell} of ${steps.length} steps went as they should.`
+  write(`\n${paint(wentWell === steps.length ? 'green' : 'red', summary)}\n`)
+  return wentWell === steps.length
+}
+
+const takeStep = async (
+  step: Step,
+  options: WalkthroughOptions,
+  agent: ReturnType<typeof createAgent>,
+): Promise<Outcome> => {
+  const { as, mfa = false } = step.request
+  const token = as === undefined ? null : await options.mint(as, { mfa })
+  const headers = headersOf(step.request, { token, partnerKey: options.partnerKey })
+  const answer = await sendStep(step.request, new URL(options.gatewayUrl), headers, agent, options.signal)
+  return { answer, record: answer.decisionId === null ? null : await options.readRecord(answer.decisionId) }
+}
+
+const printOutcome = (step: Step, outcome: Outcome, previous: Outcome | null, paint: Paint): string => {
+  const compared = step.besidePrevious === true && previous !== null
+  return [
+    printAnswer(outcome.answer, paint),
+    printRecord(outcome.record, paint),
+    compared ? printComparison(timesOf(previous), timesOf(outcome), paint) : '',
+    printVerdict(findSurprises(step.expect, outcome), paint),
+  ].join('')
+}
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const timesOf = ({
+  answer,
+  record,
+}: Outcome): { readonly decideUs: number | null; readonly tookMs: number } => {
+  const latency = record?.latencyUs
+  const decideUs = isObject(latency) && typeof latency.decide === 'number' ? latency.decide : null
+  return { decideUs, tookMs: answer.tookMs }
+}
+
+/** What differs from what a step expects, one line each. */
+export const findSurprises = (expect: StepExpectation, { answer, record }: Outcome): readonly string[] => {
+  const surprises: string[] = []
+  const compare = (what: string, found: unknown, expected: unknown): void => {
+    if (JSON.stringify(found) !== JSON.stringify(expected)) {
+      surprises.push(`${what}: found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`)
+    }
+  }
+  compare('status', answer.status, expect.status)
+  compare('decision', record?.decision, expect.decision)
+  compare('code', record?.code, expect.code)
+  if (expect.source !== undefined) compare('source', record?.source, expect.source)
+  if (expect.reasons !== undefined) compare('reasons', record?.reasons ?? [], expect.reasons)
+  if (expect.answer !== undefined && !answer.body.includes(expect.answer)) {
+    surprises.push(`answer: expected it to hold ${expect.answer}`)
+  }
+  return surprises
+}
