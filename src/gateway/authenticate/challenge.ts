@@ -1,0 +1,27 @@
+import type { Refusal } from '../../core/refusals.ts'
+import type { Authenticator, Challenge } from './authenticator.ts'
+
+/**
+ * Adds `WWW-Authenticate` to a 401; any other refusal stays as it is.
+ *
+ * `Bearer` speaks for a route that takes it at all, else the first challenge of the list.
+ *
+ * @param presented `none` when there was no credential: then there is no `error`.
+ * @see https://www.rfc-editor.org/rfc/rfc6750#section-3
+ */
+export const challengeFor = (
+  refusal: Refusal,
+  listed: readonly Authenticator[],
+  presented: 'none' | 'bad',
+): Refusal => {
+  if (refusal.refusal !== 'unauthenticated') return refusal
+  const challenges = listed.flatMap(({ challenge }) => (challenge === null ? [] : [challenge]))
+  const challenge = challenges.find(({ scheme }) => scheme === 'Bearer') ?? challenges[0]
+  if (challenge === undefined) return refusal
+  return { ...refusal, headers: ['WWW-Authenticate', write(challenge, presented)] }
+}
+
+const write = ({ scheme, parameters }: Challenge, presented: 'none' | 'bad'): string => {
+  const all = presented === 'bad' ? [...parameters, 'error="invalid_token"'] : parameters
+  return all.length === 0 ? scheme : `${scheme} ${all.join(', ')}`
+}

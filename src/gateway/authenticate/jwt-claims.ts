@@ -1,0 +1,64 @@
+import type { JsonObject, JsonValue } from '../../core/json.ts'
+
+/** What the registered claims are compared with. */
+export interface ClaimRules {
+  readonly issuer: string
+  /** Empty: only tokens that name no audience are for us. */
+  readonly audience: readonly string[]
+  readonly toleranceMs: number
+}
+
+/**
+ * Checks the registered claims, and that the token is not bound to a key.
+ *
+ * @returns null when all is well, else what is wrong, without any part of the token.
+ * Does not check: the signature.
+ * @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1
+ */
+export const claimsProblem = (claims: JsonObject, rules: ClaimRules, nowMs: number): string | null =>
+  issuerProblem(claims, rules) ??
+  timeProblem(claims, rules.toleranceMs, nowMs) ??
+  audienceProblem(claims.aud, rules.audience) ??
+  otherProblem(claims)
+
+export const issuerProblem = ({ iss }: JsonObject, { issuer }: ClaimRules): string | null => {
+  if (iss === issuer) return null
+  return iss === undefined ? 'the token has no iss' : `the token was not issued by ${issuer}`
+}
+
+/** Milliseconds since the epoch at which the token is no longer accepted; for tokens that passed the check. */
+export const endOfLifeMs = ({ exp }: JsonObject, { toleranceMs }: ClaimRules): number =>
+  typeof exp === 'number' ? exp * 1000 + toleranceMs : 0
+
+const timeProblem = (claims: JsonObject, toleranceMs: number, nowMs: number): string | null => {
+  const { exp, nbf, iat } = claims
+  if (!isTime(exp)) return exp === undefined ? 'the token has no exp' : 'exp is not a number'
+  if (nbf !== undefined && !isTime(nbf)) return 'nbf is not a number'
+  if (iat !== undefined && !isTime(iat)) return 'iat is not a number'
+  if (nowMs >= exp * 1000 + toleranceMs) return 'the token has expired'
+  if (nbf !== undefined && nbf * 1000 > nowMs + toleranceMs) return 'the token is not valid yet (nbf)'
+  // A token from the future would outlive every revocation of what was issued until now.
+  if (iat !== undefined && iat * 1000 > nowMs + toleranceMs) return 'the token was issued in the future (iat)'
+  return null
+}
+
+const isTime = (value: JsonValue | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value)
+
+const audienceProblem = (aud: JsonValue | undefined, audience: readonly string[]): string | null => {
+  if (aud === undefined) return audience.length === 0 ? null : 'the token has no aud'
+  const named = typeof aud === 'string' ? [aud] : aud
+  if (!Array.isArray(named) || !named.every((one): one is string => typeof one === 'string')) {
+    return 'aud is not a string or a list of strings'
+  }
+  if (audience.length === 0) return 'the token is for an audience, and none is configured'
+  return named.some((one) => audience.includes(one)) ? null : 'the token is for another audience (aud)'
+}
+
+const otherProblem = ({ sub, cnf }: JsonObject): string | null => {
+  if (typeof sub !== 'string' || sub === '') return 'sub is not a non-empty string'
+  // Whoever presents a bound token must prove that they hold its key, and no proof can be presented yet.
+  return cnf === undefined
+    ? null
+    : 'the token is bound to a key (cnf), and no proof of that key can be checked'
+}

@@ -1,0 +1,149 @@
+import type { Carrier } from '../../core/carrier.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Credential, Identity } from '../../core/identity.ts'
+import type { JsonObject, JsonValue } from '../../core/json.ts'
+import { isRefusal, type Refusal } from '../../core/refusals.ts'
+import type { Preparation } from '../../core/settings.ts'
+import type { Algorithm } from './algorithms.ts'
+import {
+  type AuthenticatorBody,
+  badCredential,
+  defineAuthenticator,
+  type Presented,
+  type Verification,
+} from './authenticator.ts'
+import { headerProblem } from './carriers.ts'
+import { credentialDigest, DIGEST_ID_LENGTH } from './credential-digest.ts'
+import { type ClaimRules, claimsProblem, endOfLifeMs, issuerProblem } from './jwt-claims.ts'
+import { type JwtConfig, jwtConfig } from './jwt-config.ts'
+import { acceptedAlgorithms, prepareKeys } from './jwt-keys.ts'
+import { type ParsedJwt, parsePresented } from './jwt-parse.ts'
+import { acceptedAlgorithm, findSigner } from './jwt-signature.ts'
+import type { KeySource } from './key-source.ts'
+import { compileSubject, literalType, type ToSubject } from './subject.ts'
+
+/**
+ * A JSON Web Token, signed by a configured issuer.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7519, https://www.rfc-editor.org/rfc/rfc8725, https://www.rfc-editor.org/rfc/rfc9068
+ */
+export const jwt = defineAuthenticator({
+  type: 'jwt',
+  config: jwtConfig,
+  prepare: (name, config, preparation) => {
+    const algorithms = acceptedAlgorithms(config, preparation)
+    const keys = prepareKeys(name, config, algorithms, preparation)
+    const prefix = config.prefix ?? ''
+    const mapping = config.subject ?? { type: 'User', id: '$claims.sub' }
+    const toSubject = compileSubject(name, mapping, prefix, preparation)
+    const type = literalType(mapping.type)
+    const description = {
+      carrier: carrierOf(config, preparation),
+      selector: selectorOf(config),
+      subjectTypes: type === null ? null : [type],
+      prefix,
+    }
+    const rules = rulesOf(config)
+    const { clock } = preparation
+    const parts = { name, typ: config.typ, algorithms, rules, toSubject, clock }
+    return { description, create: () => createJwt({ ...parts, keys: keys() }) }
+  },
+})
+
+const carrierOf = (config: JwtConfig, preparation: Preparation): Carrier => {
+  const { header, cookie } = config
+  if (header !== undefined && cookie !== undefined) {
+    const message = '"cookie" beside "header": a token comes in by one carrier only'
+    preparation.report({ path: ['cookie'], atKey: true, message })
+  }
+  if (header !== undefined) {
+    const problem = headerProblem(header)
+    if (problem !== null) preparation.report({ path: ['header'], message: problem })
+    return { kind: 'header', name: header.toLowerCase() }
+  }
+  return cookie === undefined ? { kind: 'authorization', scheme: 'Bearer' } : { kind: 'cookie', name: cookie }
+}
+
+const selectorOf = ({ issuer, typ }: JwtConfig): Readonly<Record<string, string>> =>
+  typ === 'any' ? { shape: 'jwt', issuer } : { shape: 'jwt', issuer, typ }
+
+const rulesOf = ({ issuer, audience = [], clockTolerance }: JwtConfig): ClaimRules => ({
+  issuer,
+  audience: typeof audience === 'string' ? [audience] : audience,
+  toleranceMs: clockTolerance,
+})
+
+/** A longer `jti` is not repeated in every record. */
+const MOST_ID_LENGTH = 256
+
+interface JwtParts {
+  readonly name: string
+  readonly typ: JwtConfig['typ']
+  readonly algorithms: ReadonlySet<Algorithm>
+  readonly rules: ClaimRules
+  readonly toSubject: ToSubject
+  readonly clock: Clock
+  readonly keys: KeySource
+}
+
+const createJwt = (parts: JwtParts): AuthenticatorBody => ({
+  challenge: { scheme: 'Bearer', parameters: [] },
+  declines: (presented) => {
+    const token = parsePresented(presented)
+    return typeof token === 'string' ? token : selectionProblem(token, parts)
+  },
+  authenticate: (presented, nowMs) => {
+    const token = parsePresented(presented)
+    if (typeof token === 'string') return badCredential(parts.name, token)
+    const problem = selectionProblem(token, parts) ?? claimsProblem(token.claims, parts.rules, nowMs)
+    if (problem !== null) return badCredential(parts.name, problem)
+    const algorithm = acceptedAlgorithm(token, parts.algorithms)
+    if (algorithm === null) return badCredential(parts.name, 'the alg of the token is not accepted')
+    return verify(token, algorithm, presented, parts)
+  },
+  fromClaims: (claims) => identify(claims, credentialDigest(parts.name, ''), parts),
+  close: parts.keys.close,
+})
+
+const selectionProblem = (token: ParsedJwt, { typ, rules }: JwtParts): string | null => {
+  const wrongTyp = typ !== 'any' && token.typ !== typ
+  return issuerProblem(token.claims, rules) ?? (wrongTyp ? `the typ of the token is not ${typ}` : null)
+}
+
+const verify = async (
+  token: ParsedJwt,
+  algorithm: Algorithm,
+  presented: Presented,
+  parts: JwtParts,
+): Promise<Verification> => {
+  const { name, keys, rules } = parts
+  const signer = await findSigner(token, algorithm, keys, parts.clock)
+  if (typeof signer === 'string') return badCredential(name, signer)
+  if (isRefusal(signer)) return signer
+  const identity = identify(token.claims, credentialDigest(name, presented.digest), parts)
+  if (isRefusal(identity)) return identity
+  const vouched = (nowMs: number) => keys.vouches(signer, nowMs)
+  return { identity, keep: { untilMs: endOfLifeMs(token.claims, rules), vouched } }
+}
+
+const identify = (claims: JsonObject, digest: string, parts: JwtParts): Identity | Refusal => {
+  const subject = parts.toSubject(claims)
+  if (isRefusal(subject)) return subject
+  return { subject, credential: credentialOf(claims, digest, parts.name), claims }
+}
+
+const credentialOf = (claims: JsonObject, digest: string, authenticator: string): Credential => {
+  const { jti, iss, iat, exp } = claims
+  return {
+    type: 'jwt',
+    authenticator,
+    id: isShortId(jti) ? jti : digest.slice(0, DIGEST_ID_LENGTH),
+    ...(typeof iss === 'string' ? { issuer: iss } : {}),
+    ...(typeof iat === 'number' ? { issuedAt: iat } : {}),
+    ...(typeof exp === 'number' ? { expiresAt: exp } : {}),
+    digest,
+  }
+}
+
+const isShortId = (jti: JsonValue | undefined): jti is string =>
+  typeof jti === 'string' && jti !== '' && jti.length <= MOST_ID_LENGTH
