@@ -1,0 +1,72 @@
+import type { Action, Resource, Subject } from '../../core/access-request.ts'
+import type { JsonObject } from '../../core/json.ts'
+
+/** One line of the decision log. Fields stand in this order; one that is unknown is left out. */
+export interface DecisionRecord {
+  /** Version of this format. */
+  readonly v: 1
+  /** The decision id that the caller saw, a UUIDv7. */
+  readonly id: string
+  /** Id of the earlier record of the same request, when what it allowed then failed. */
+  readonly follows?: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string
+  readonly decision: 'allow' | 'deny'
+  /** `allowed`, `denied`, or the code of the refusal. */
+  readonly code: string
+  /** `engine`, `grant`, `grant-shared`, `route`, or the stage that refused. */
+  readonly source: string
+  /** Why it was refused, for operators. */
+  readonly detail?: string
+  readonly subject?: Subject
+  readonly credential?: RecordedCredential
+  readonly action?: Action
+  readonly resource?: Resource
+  readonly context?: JsonObject
+  /** In place of `action`, `resource` and `context` on a route that asks several questions. */
+  readonly evaluations?: readonly RecordedEvaluation[]
+  readonly route?: string
+  readonly owner?: string
+  readonly engine?: string
+  readonly policyVersion?: string
+  readonly configVersion: string
+  /** Sorted ids of the determining policies. */
+  readonly reasons?: readonly string[]
+  /** What went wrong in policies while deciding. */
+  readonly errors?: readonly string[]
+  readonly grant?: { readonly id: string; readonly expires: string }
+  /** What the mapping's expressions read. */
+  readonly inputs?: JsonObject
+  readonly request: RecordedRequest
+  readonly latencyUs: Readonly<Record<string, number>>
+  readonly traceparent?: string
+  /** The process that wrote the line; the last field but for those of the chain. */
+  readonly writer: string
+}
+
+export interface RecordedCredential {
+  readonly type: string
+  readonly authenticator: string
+  readonly id: string
+  /** Whole seconds since the credential was issued. */
+  readonly ageSeconds?: number
+  readonly issuer?: string
+}
+
+export interface RecordedEvaluation {
+  /** Only where it is not the record's own `subject`. */
+  readonly subject?: Subject
+  readonly action: Action
+  readonly resource: Resource
+  readonly context: JsonObject
+  readonly decision?: 'allow' | 'deny'
+  readonly reasons?: readonly string[]
+}
+
+export interface RecordedRequest {
+  readonly id: string
+  readonly method?: string
+  readonly host?: string
+  readonly path?: string
+  readonly ip?: string
+}

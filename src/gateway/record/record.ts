@@ -1,0 +1,193 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { AccessRequest, Subject } from '../../core/access-request.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Decision, EvaluationResult } from '../../core/decision.ts'
+import type { Credential } from '../../core/identity.ts'
+import type { RecordEntry } from '../../core/record-entry.ts'
+import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
+import type { RequestFacts } from '../../core/request.ts'
+import { randomUuidV7 } from '../../core/uuid.ts'
+import type {
+  DecisionRecord,
+  RecordedCredential,
+  RecordedEvaluation,
+  RecordedRequest,
+} from './decision-record.ts'
+import type { Sink } from './sinks/sink.ts'
+
+/** Longer than any request line that the listener lets in; what is longer is cut, so that no line grows without bound. */
+const MAX_TEXT = 65_536
+
+/**
+ * Makes the record stage: one line a decision, kept by every sink before the request moves on.
+ *
+ * @param writer      names this process in each record: stable across restarts, different in each worker.
+ * @param onRecorded  called after each record that was kept, such as to sign heads now and then.
+ * @returns a stage that answers true, or the refusal `audit_unavailable` when a required sink failed;
+ *          sinks that had taken the record already then get another one that says so.
+ */
+export const createRecord = (deps: {
+  readonly sinks: readonly Sink[]
+  readonly configVersion: string
+  readonly writer: string
+  readonly clock: Clock
+  readonly onRecorded?: () => void
+}): ((entry: RecordEntry) => true | Refusal) => {
+  const { sinks, clock, onRecorded } = deps
+
+  const withdraw = (entry: RecordEntry, refusal: Refusal, taken: readonly Sink[]): void => {
+    const id = randomUuidV7(clock.nowMs())
+    const record = decisionRecord({ ...entry, id, follows: entry.id, outcome: refusal }, deps)
+    const line = JSON.stringify(record)
+    for (const sink of taken) sink.write(line, record)
+  }
+
+  return (entry) => {
+    const record = decisionRecord(entry, deps)
+    const line = JSON.stringify(record)
+    for (const [index, sink] of sinks.entries()) {
+      const written = sink.write(line, record)
+      if (written !== true && sink.required) {
+        const refusal = refuse('record', 'audit_unavailable', `${sink.name}: ${written.failed}`)
+        withdraw(entry, refusal, sinks.slice(0, index))
+        return refusal
+      }
+    }
+    onRecorded?.()
+    return true
+  }
+}
+
+/** The record of one entry. Never holds headers, the query string or a credential. */
+export const decisionRecord = (
+  entry: RecordEntry,
+  by: { readonly configVersion: string; readonly writer: string; readonly clock: Clock },
+): DecisionRecord => {
+  const { request, route, identity, bound } = entry
+  const nowMs = by.clock.nowMs()
+  const decision = isRefusal(entry.outcome) ? null : entry.outcome
+  const verdict = isRefusal(entry.outcome) ? refused(entry.outcome) : decided(entry.outcome)
+  const subject = bound?.accessRequests[0]?.subject ?? identity?.subject
+  // Optional fields are left undefined, not left out: JSON.stringify drops them, and the object keeps one shape.
+  const record: Unfinished<DecisionRecord> = {
+    v: 1,
+    id: entry.id,
+    follows: entry.follows,
+    time: new Date(nowMs).toISOString(),
+    decision: verdict.decision,
+    code: verdict.code,
+    source: verdict.source,
+    detail: verdict.detail,
+    subject,
+    credential: identity === null ? undefined : recordedCredential(identity.credential, nowMs),
+    ...questions(entry, decision, subject),
+    route: route?.name,
+    owner: known(route?.owner),
+    engine: known(route?.engine),
+    policyVersion: known(decision?.policyVersion),
+    configVersion: by.configVersion,
+    reasons: decision?.reasons,
+    errors: decision === null || decision.errors.length === 0 ? undefined : decision.errors,
+    grant: grantOf(decision),
+    inputs: bound === null || isEmpty(bound.inputs) ? undefined : bound.inputs,
+    request: recordedRequest(request),
+    latencyUs: entry.latencyUs,
+    traceparent: request.traceparent,
+    writer: by.writer,
+  }
+  // Undefined fields do not survive JSON.stringify, so that the line has the declared type.
+  return record as DecisionRecord
+}
+
+type Verdict = Pick<Unfinished<DecisionRecord>, 'detail'> &
+  Pick<DecisionRecord, 'decision' | 'code' | 'source'>
+
+const decided = ({ decision, source }: Decision): Verdict => ({
+  decision,
+  code: decision === 'allow' ? 'allowed' : 'denied',
+  source,
+})
+
+const refused = ({ refusal, stage, detail }: Refusal): Verdict => ({
+  decision: 'deny',
+  code: refusal,
+  source: stage,
+  detail: known(detail),
+})
+
+/** The same fields, any of which may be undefined. */
+type Unfinished<T> = { readonly [Key in keyof T]: T[Key] | undefined }
+
+const questions = (
+  { bound }: RecordEntry,
+  decision: Decision | null,
+  subject: Subject | undefined,
+): Pick<Unfinished<DecisionRecord>, 'action' | 'resource' | 'context' | 'evaluations'> => {
+  if (bound === null) return {}
+  if (bound.batch) {
+    const evaluations = bound.accessRequests.map((asked, index) =>
+      recordedEvaluation(asked, decision?.evaluations?.[index], subject),
+    )
+    return { evaluations }
+  }
+  const asked = bound.accessRequests[0]
+  if (asked === undefined) return {}
+  return { action: asked.action, resource: asked.resource, context: asked.context }
+}
+
+const recordedEvaluation = (
+  asked: AccessRequest,
+  answer: EvaluationResult | undefined,
+  subject: Subject | undefined,
+): RecordedEvaluation => ({
+  ...(isDeepStrictEqual(asked.subject, subject) ? {} : { subject: asked.subject }),
+  action: asked.action,
+  resource: asked.resource,
+  context: asked.context,
+  ...(answer === undefined ? {} : { decision: answer.decision, reasons: answer.reasons }),
+})
+
+const recordedCredential = (credential: Credential, nowMs: number): RecordedCredential => {
+  const { type, authenticator, id, issuedAt, issuer } = credential
+  return {
+    type,
+    authenticator,
+    id,
+    ...(issuedAt === undefined ? {} : { ageSeconds: Math.max(0, Math.floor(nowMs / 1000 - issuedAt)) }),
+    ...(issuer === undefined ? {} : { issuer }),
+  }
+}
+
+const recordedRequest = (request: RequestFacts): RecordedRequest => {
+  const { id, method, host, path, ip } = request
+  const fields: Unfinished<RecordedRequest> = {
+    id,
+    method: known(method),
+    host: known(host),
+    path: known(withoutQuery(path)),
+    ip: known(ip),
+  }
+  return fields as RecordedRequest
+}
+
+/** A refused target may be recorded as it came: its query could hold a token, its authority a password. */
+const withoutQuery = (path: string): string => {
+  const end = path.search(/[?#]/)
+  const bare = end === -1 ? path : path.slice(0, end)
+  return bare.startsWith('/') ? bare : bare.slice(bare.lastIndexOf('@') + 1)
+}
+
+const grantOf = (decision: Decision | null): DecisionRecord['grant'] | undefined =>
+  decision?.grant === undefined
+    ? undefined
+    : { id: decision.grant.id, expires: new Date(decision.grant.expiresAtMs).toISOString() }
+
+const known = (text: string | undefined): string | undefined => {
+  if (text === undefined || text === '') return undefined
+  return text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text
+}
+
+const isEmpty = (value: object): boolean => {
+  for (const _ in value) return false
+  return true
+}

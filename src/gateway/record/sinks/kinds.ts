@@ -1,0 +1,4 @@
+import { file } from './file.ts'
+
+/** Every kind of sink: a new one is a file beside this one, an import, and an entry here. */
+export const SINK_KINDS = [file] as const
