@@ -36,8 +36,12 @@ const LITERALS: ReadonlyMap<string, readonly [string, JsonValue]> = new Map([
   ['n', ['null', null]],
 ])
 
-// Upper case first: it is what makes `ſ` and `K` (Kelvin) equal to `s` and `k`, as in Go's encoding/json.
-const foldCase = (key: string): string => key.toUpperCase().toLowerCase()
+/**
+ * The form in which names are equal but for case.
+ *
+ * Upper case first: that makes `ſ` and the Kelvin sign equal to `s` and `k`, as in Go's encoding/json.
+ */
+export const foldCase = (key: string): string => key.toUpperCase().toLowerCase()
 
 /**
  * Parses JSON so that no other parser can have read something else: what is ambiguous is refused.
@@ -45,14 +49,14 @@ const foldCase = (key: string): string => key.toUpperCase().toLowerCase()
  * Refused are duplicate keys (equal after unescaping, by default also but for case), nesting over
  * `maxDepth`, integers that are not safe, numbers that are not finite, lone surrogates, a byte order
  * mark, and anything before or after the one value. Objects have no prototype, so that only keys that
- * were sent can be read. The problem says where, and never repeats what was sent.
+ * were sent can be read. The problem says where (`offset` too, in UTF-16 units), and never repeats what was sent.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7493 (I-JSON)
  */
 export const parseStrictJson = (
   text: string,
   options: StrictJsonOptions = {},
-): { readonly value: JsonValue } | { readonly problem: string } => {
+): { readonly value: JsonValue } | { readonly problem: string; readonly offset: number } => {
   const scanner: Scanner = {
     text,
     fold: (options.caseInsensitiveDuplicates ?? true) ? foldCase : (key) => key,
@@ -61,10 +65,11 @@ export const parseStrictJson = (
     problem: '',
   }
   const value = scanValue(scanner, 0)
-  if (value === undefined) return { problem: scanner.problem }
+  if (value === undefined) return { problem: scanner.problem, offset: scanner.position }
   skipSpace(scanner)
-  if (scanner.position < text.length)
-    return { problem: `data after the end at character ${scanner.position}` }
+  if (scanner.position < text.length) {
+    return { problem: `data after the end at character ${scanner.position}`, offset: scanner.position }
+  }
   return { value }
 }
 

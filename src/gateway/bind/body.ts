@@ -1,0 +1,64 @@
+import type { Exchange } from '../../core/exchange.ts'
+import { headerValues } from '../../core/headers.ts'
+import { type Refusal, refuse } from '../../core/refusals.ts'
+
+export interface BodyLimits {
+  /** More than this is `too_large`, at once when `Content-Length` says so. */
+  readonly maxBytes: number
+  /** From the call until the last byte. */
+  readonly timeoutMs: number
+}
+
+/**
+ * The whole body of a request, as it came.
+ *
+ * What is refused is not read any further: the rest stays in the stream, paused.
+ *
+ * @returns `too_large`, `request_timeout`, or `bad_request` when the caller went away before the end.
+ */
+export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer | Refusal> => {
+  const { maxBytes, timeoutMs } = limits
+  const { body, head } = exchange
+  const [contentLength] = headerValues(head.headers, 'content-length')
+  if (contentLength !== undefined && Number(contentLength) > maxBytes)
+    return Promise.resolve(tooLarge(maxBytes))
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const finish = (result: Buffer | Refusal): void => {
+      clearTimeout(timer)
+      body.off('data', onData).off('end', onEnd).off('close', onGone)
+      signal.removeEventListener('abort', onGone)
+      if (!Buffer.isBuffer(result)) body.pause()
+      resolve(result)
+    }
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length
+      if (size > maxBytes) return finish(tooLarge(maxBytes))
+      chunks.push(chunk)
+    }
+    const onEnd = (): void => finish(Buffer.concat(chunks, size))
+    const onGone = (): void => finish(callerGone())
+    const timer = setTimeout(() => finish(tooSlow(timeoutMs)), timeoutMs)
+    const signal = exchange.signal()
+    // Stays for good: a stream that fails later, with nobody listening, would end the process.
+    body.on('error', ignore)
+    body.on('data', onData).on('end', onEnd).on('close', onGone)
+    signal.addEventListener('abort', onGone)
+    if (body.readableEnded) onEnd()
+    else if (body.destroyed || signal.aborted) onGone()
+  })
+}
+
+const ignore = (): void => undefined
+
+const tooLarge = (maxBytes: number): Refusal =>
+  refuse('bind', 'too_large', `the body is over ${maxBytes} bytes`, {
+    publicDetail: `The body may have at most ${maxBytes} bytes.`,
+  })
+
+const tooSlow = (timeoutMs: number): Refusal =>
+  refuse('bind', 'request_timeout', `the body did not arrive within ${timeoutMs} ms`)
+
+const callerGone = (): Refusal =>
+  refuse('bind', 'bad_request', 'the caller went away before the body was complete')
