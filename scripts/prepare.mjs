@@ -1,6 +1,7 @@
 // Makes a fresh clone ready to run: packages, then the build. Uses nothing but Node itself.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -90,5 +91,17 @@ export const install = () => {
   return installPackages()
 }
 
-/** Packages and build; true when both are there. */
-export const prepare = () => install() && build()
+// config/sallyport.yaml wants a token for the admin port, and a secret is nothing to be committed.
+const makeAdminToken = () => {
+  const file = join(root, 'config', 'secrets', 'admin-token')
+  if (existsSync(file)) return
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })
+}
+
+/** Packages, build and an admin token; true when all are there. */
+export const prepare = () => {
+  if (!install() || !build()) return false
+  makeAdminToken()
+  return true
+}

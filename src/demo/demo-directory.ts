@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -42,9 +43,7 @@ export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promi
   const path = await mkdtemp(join(tmpdir(), 'sallyport-demo-'))
   const remove = (): Promise<void> => rm(path, { recursive: true, force: true })
   try {
-    await cp(join(options.source, 'config'), join(path, 'config'), { recursive: true })
-    await cp(join(options.source, 'policies'), join(path, 'policies'), { recursive: true })
-    await mkdir(join(path, 'log'))
+    await copyConfiguration(options.source, path)
     const configFile = join(path, 'config', 'sallyport.yaml')
     const original = await readFile(configFile, 'utf8')
     const [gateway, admin] = await findFreeAddresses(original, options.keepPorts)
@@ -53,8 +52,7 @@ export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promi
       .replace(BIND, () => `bind: ${addresses.shift()}`)
       .replace(UPSTREAM, `url: ${options.bankUrl}`)
     await writeFile(configFile, edited)
-    await writeFile(join(path, 'config', 'jwks.json'), JSON.stringify(options.jwks))
-    await writeFile(join(path, 'config', 'keys.yaml'), keysFile(options.partnerKey))
+    await writeKeys(join(path, 'config'), options)
     return {
       path,
       configFile,
@@ -69,9 +67,24 @@ export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promi
   }
 }
 
-const keysFile = ({ id, hash }: DemoDirectoryOptions['partnerKey']): string =>
+/** Leaves out secrets: those of this run are made for it. */
+const copyConfiguration = async (source: string, path: string): Promise<void> => {
+  const secrets = join(source, 'config', 'secrets')
+  const filter = (file: string): boolean => file !== secrets
+  await cp(join(source, 'config'), join(path, 'config'), { recursive: true, filter })
+  await cp(join(source, 'policies'), join(path, 'policies'), { recursive: true })
+  await mkdir(join(path, 'log'))
+  await mkdir(join(path, 'config', 'secrets'))
+}
+
+const writeKeys = async (folder: string, { jwks, partnerKey }: DemoDirectoryOptions): Promise<void> => {
+  const { id, hash } = partnerKey
+  const keys = { keys: [{ id, hash, subject: { type: 'Partner', id: 'acme' } }] }
+  await writeFile(join(folder, 'jwks.json'), JSON.stringify(jwks))
   // JSON is YAML, and needs no thought about what a hash may hold.
-  `${JSON.stringify({ keys: [{ id, hash, subject: { type: 'Partner', id: 'acme' } }] })}\n`
+  await writeFile(join(folder, 'keys.yaml'), `${JSON.stringify(keys)}\n`)
+  await writeFile(join(folder, 'secrets', 'admin-token'), `${randomBytes(32).toString('base64url')}\n`)
+}
 
 const findFreeAddresses = async (config: string, keepPorts: boolean): Promise<readonly [string, string]> => {
   const [listener, admin, ...more] = [...config.matchAll(BIND)].map(([, address = '']) => address)
