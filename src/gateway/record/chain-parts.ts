@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { digest, GENESIS, type Link, readLink } from './chain.ts'
-import { newlineBefore, readBytes } from './read-bytes.ts'
+import { MAX_LINE_BYTES, newlineBefore, readBytes } from './read-bytes.ts'
 import { readLines } from './read-lines.ts'
 
 /** One file of a chain. */
@@ -40,9 +40,9 @@ const lastLink = (fd: number, size: number): ChainPart['last'] => {
   let end = newlineBefore(fd, size)
   for (let skipped = 0; end > 0 && skipped < MAX_SKIPPED; skipped += 1) {
     const start = newlineBefore(fd, end) + 1
-    const line = readBytes(fd, start, end)
-    const link = readLink(line)
-    if (link !== null) return { seq: link.seq, hash: digest(line) }
+    const line = end - start > MAX_LINE_BYTES ? null : readBytes(fd, start, end)
+    const link = line === null ? null : readLink(line)
+    if (line !== null && link !== null) return { seq: link.seq, hash: digest(line) }
     end = start - 1
   }
   return null

@@ -113,6 +113,7 @@ const fromFile = (path: string): readonly Spelling[] | BadHead => {
       closeSync(fd)
     }
   } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error
     return {
       message: `the head is neither a hash, JSON, a signed head nor a file that can be read (${errorCode(error)})`,
     }

@@ -55,13 +55,15 @@ export const createHeadChecks = (heads: readonly GivenHead[], report: Report): H
       if (about.some(({ head }) => head.hash === line.hash)) return 'confirms'
       return about.some(({ head }) => contradicts(head, line)) ? 'denies' : 'unknown'
     },
-    end: (chains, anyFile) =>
-      sought.map((each) =>
-        // The process log of several workers holds heads of files that nobody asked about.
-        heads.length > 1 && isElsewhere(each, chains)
+    end: (chains, anyFile) => {
+      // The process log of several workers holds heads of files that nobody asked about; but one must be of these.
+      const mayBeElsewhere = sought.some((each) => !isElsewhere(each, chains))
+      return sought.map((each) =>
+        mayBeElsewhere && isElsewhere(each, chains)
           ? { ...each.head, outcome: 'elsewhere' }
           : conclude(each, chains, { anyFile, report }),
-      ),
+      )
+    },
   }
 }
 

@@ -1,5 +1,8 @@
 import { readSync } from 'node:fs'
 
+/** No record is this long: what is longer is not read into memory, and is no record. */
+export const MAX_LINE_BYTES = 64 << 20
+
 const CHUNK_BYTES = 65_536
 const NEWLINE = 0x0a
 

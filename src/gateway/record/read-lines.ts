@@ -1,8 +1,7 @@
 import { readSync } from 'node:fs'
+import { MAX_LINE_BYTES } from './read-bytes.ts'
 
 const CHUNK_BYTES = 1 << 20
-/** No record is this long; a file without newlines must not fill the memory. */
-const MAX_LINE_BYTES = 64 << 20
 const NEWLINE = 0x0a
 
 /** One line, without its newline. */

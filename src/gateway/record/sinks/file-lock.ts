@@ -127,7 +127,7 @@ const isStillOurs = (lockPath: string, content: string): boolean => {
 const isAlive = (holder: Holder | null, lockPath: string, staleAfterMs: number): boolean => {
   if (holder !== null && holder.place === place()) return isRunning(holder)
   const before = modifiedMs(lockPath)
-  const step = Math.ceil(staleAfterMs / 20)
+  const step = Math.min(100, Math.ceil(staleAfterMs / 20))
   for (let waited = 0; waited < staleAfterMs; waited += step) {
     sleep(step)
     if (modifiedMs(lockPath) !== before) return true

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import type { Log } from '../../../core/log.ts'
 import { errorCode } from '../error-code.ts'
-import { newlineBefore, readBytes } from '../read-bytes.ts'
+import { MAX_LINE_BYTES, newlineBefore, readBytes } from '../read-bytes.ts'
 import { SinkStartError } from './sink.ts'
 
 const CHUNK_BYTES = 65_536
@@ -54,6 +54,7 @@ export const findTail = (fd: number, size: number): FileTail | null => {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     if (length === 0) return { length, lastLine: null }
     const start = newlineBefore(fd, length - 1) + 1
+    if (length - start > MAX_LINE_BYTES) return null
     const lastLine = readBytes(fd, start, length - 1)
     if (isJsonObject(lastLine)) return { length, lastLine }
     length = start

@@ -80,18 +80,24 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
 
   /** Somebody else's `mv`, `rm` or `truncate` must not make records vanish in silence. */
   const watch = (): void => {
-    const found = dirty ? null : disturbance(file, path, length)
-    if (found === null) return
+    if (dirty || broken === WAS_CUT) return
     const before = broken
-    if (found.kind === 'replaced') follow()
-    else if (found.size === 0 || found.size > length) length = found.size
-    else broken = 'the file was cut by somebody else'
-    if (broken === null || broken !== before) {
+    const found = disturbance(file, path, length)
+    broken = null
+    if (found?.kind === 'replaced') follow()
+    if (found?.kind === 'resized') adopt(found.size)
+    if (found !== null && (broken === null || broken !== before)) {
       log.error(
         { file: path, disturbance: found.kind, broken },
         'the audit file was touched by somebody else',
       )
     }
+  }
+
+  /** Lines that were added stay; a file that was emptied, as by a rotation, is gone on with; another cut is not. */
+  const adopt = (size: number): void => {
+    if (size === 0 || size > length) length = size
+    else broken = WAS_CUT
   }
 
   /** The name leads to another file now: go on there if it is new, or ends as this one does. */
@@ -119,6 +125,8 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
     },
   }
 }
+
+const WAS_CUT = 'the file was cut by somebody else'
 
 const endsWith = (file: AppendFile, size: number, line: Buffer | null): boolean => {
   const tail = findTail(file.fd, size)
