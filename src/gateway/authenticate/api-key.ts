@@ -11,15 +11,17 @@ import { carrierHeader, headerProblem } from './carriers.ts'
 import { credentialDigest } from './credential-digest.ts'
 import { compileSubject, literalType, prefixField, subjectConfig, type ToSubject } from './subject.ts'
 
+const SUBJECT_OF_KEY = { type: '$claims.subject.type', id: '$claims.subject.id' } as const
+
 const apiKeyConfig = (s: Settings) =>
   z.strictObject({
     type: z.literal('api-key'),
     header: carrierHeader().default('X-Api-Key').describe('Header that carries the key, default X-Api-Key.'),
     keysFile: s.path().describe('YAML file with `keys: [{ id, hash, subject: { type, id }, … }]`.'),
-    subject: subjectConfig()
+    subject: subjectConfig(SUBJECT_OF_KEY)
       .optional()
       .describe(
-        'Makes the subject from claims.keyId, owner, created, expires, rotationDue and subject; default the subject of the key.',
+        'Makes another subject of claims.keyId, owner, created, expires, rotationDue and subject; default the subject of the key.',
       ),
     prefix: prefixField(),
   })
@@ -37,12 +39,10 @@ export const apiKey = defineAuthenticator({
     const prefix = config.prefix ?? ''
     const toSubject =
       config.subject === undefined ? null : compileSubject(name, config.subject, prefix, preparation)
-    const mappedType = config.subject === undefined ? null : literalType(config.subject.type)
-    const ownTypes = [...new Set(entries.map((entry) => entry.subject.type))]
     const description = {
       carrier: { kind: 'header', name: config.header.toLowerCase() } as const,
       selector: {},
-      subjectTypes: config.subject === undefined ? ownTypes : mappedType === null ? null : [mappedType],
+      subjectTypes: typesOf(config.subject?.type ?? SUBJECT_OF_KEY.type, entries),
       prefix,
     }
     const { log } = preparation
@@ -50,6 +50,12 @@ export const apiKey = defineAuthenticator({
     return { description, create: () => createApiKeys({ name, header, entries, prefix, toSubject, log }) }
   },
 })
+
+const typesOf = (template: string, entries: readonly KeyEntry[]): readonly string[] | null => {
+  if (template === SUBJECT_OF_KEY.type) return [...new Set(entries.map(({ subject }) => subject.type))]
+  const type = literalType(template)
+  return type === null ? null : [type]
+}
 
 interface ApiKeyParts {
   readonly name: string

@@ -4,6 +4,9 @@ import { ALGORITHMS } from './algorithms.ts'
 import { carrierCookie, carrierHeader } from './carriers.ts'
 import { prefixField, subjectConfig } from './subject.ts'
 
+/** What a token's subject is when nothing else is configured. */
+export const SUBJECT_OF_TOKEN = { type: 'User', id: '$claims.sub' } as const
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 const keyFields = (s: Settings) => ({
@@ -78,7 +81,7 @@ export const jwtConfig = (s: Settings) =>
     cookie: carrierCookie()
       .optional()
       .describe('Cookie that carries the token, default Authorization with the scheme Bearer.'),
-    subject: subjectConfig().optional(),
+    subject: subjectConfig(SUBJECT_OF_TOKEN).optional(),
     prefix: prefixField(),
   })
 

@@ -17,6 +17,8 @@ const DEFAULT_COOLDOWN_MS = 30_000
 const DEFAULT_MAX_STALE_MS = 60 * 60_000
 const DEFAULT_TIMEOUT_MS = 5000
 
+const noKeys = (): KeySource => fixedKeys([])
+
 /** The accepted algorithms; reports those that do not go with the kind of key. */
 export const acceptedAlgorithms = (config: JwtConfig, preparation: Preparation): ReadonlySet<Algorithm> => {
   const symmetric = config.secret !== undefined
@@ -44,6 +46,7 @@ export const prepareKeys = (
       atKey: true,
       message: `"${second}" beside "${source}": keys come from one place only`,
     })
+    return noKeys
   }
   if (source === 'jwksFile' || source === 'secret') reportRemoteOnly(config, source, preparation)
   if (config.jwksFile !== undefined) return fileKeys(config.jwksFile, algorithms, preparation)
@@ -68,13 +71,12 @@ const fileKeys = (
 ): (() => KeySource) => {
   const at = ['jwksFile']
   const content = preparation.readFile(path, at)
-  const nothing = () => fixedKeys([])
-  if (content === null) return nothing
+  if (content === null) return noKeys
   const report = (message: string) => preparation.report({ path: at, message: `the key set: ${message}` })
   const set = parseKeySet(parseJson(content))
   if ('problem' in set) {
     report(set.problem)
-    return nothing
+    return noKeys
   }
   if (set.holdsSecret) report('it holds a private or symmetric key, which does not belong in it')
   if (!set.keys.some((key) => key.algorithms.some((algorithm) => algorithms.has(algorithm)))) {

@@ -15,7 +15,7 @@ import {
 import { headerProblem } from './carriers.ts'
 import { credentialDigest, DIGEST_ID_LENGTH } from './credential-digest.ts'
 import { type ClaimRules, claimsProblem, endOfLifeMs, issuerProblem } from './jwt-claims.ts'
-import { type JwtConfig, jwtConfig } from './jwt-config.ts'
+import { type JwtConfig, jwtConfig, SUBJECT_OF_TOKEN } from './jwt-config.ts'
 import { acceptedAlgorithms, prepareKeys } from './jwt-keys.ts'
 import { type ParsedJwt, parsePresented } from './jwt-parse.ts'
 import { acceptedAlgorithm, findSigner } from './jwt-signature.ts'
@@ -34,7 +34,7 @@ export const jwt = defineAuthenticator({
     const algorithms = acceptedAlgorithms(config, preparation)
     const keys = prepareKeys(name, config, algorithms, preparation)
     const prefix = config.prefix ?? ''
-    const mapping = config.subject ?? { type: 'User', id: '$claims.sub' }
+    const mapping = config.subject ?? SUBJECT_OF_TOKEN
     const toSubject = compileSubject(name, mapping, prefix, preparation)
     const type = literalType(mapping.type)
     const description = {

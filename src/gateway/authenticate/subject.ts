@@ -4,22 +4,28 @@ import type { JsonObject, JsonValue } from '../../core/json.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { Preparation } from '../../core/settings.ts'
 
-/** How verified claims become a subject. */
-export const subjectConfig = () =>
+/** How verified claims become a subject; a template in which `$` starts an expression. */
+export const subjectConfig = (defaults: { readonly type: string; readonly id: string }) =>
   z
     .strictObject({
-      type: z.string().min(1).default('User').describe('Type of the subject, default User.'),
+      type: z
+        .string()
+        .min(1)
+        .default(defaults.type)
+        .describe(
+          `Type of the subject; a string that starts with $ is an expression; default ${defaults.type}.`,
+        ),
       id: z
         .string()
         .min(1)
-        .default('$claims.sub')
-        .describe('Id of the subject; a string that starts with $ is an expression; default $claims.sub.'),
+        .default(defaults.id)
+        .describe(`Id of the subject; a string that starts with $ is an expression; default ${defaults.id}.`),
       properties: z
         .record(z.string(), z.json())
         .optional()
         .describe('Properties of the subject, such as { groups: $claims.?groups }; default none.'),
     })
-    .describe('How the claims become the subject, default { type: User, id: $claims.sub }.')
+    .describe(`How the claims become the subject, default { type: ${defaults.type}, id: ${defaults.id} }.`)
 
 export type SubjectConfig = z.infer<ReturnType<typeof subjectConfig>>
 
