@@ -1,11 +1,13 @@
 import type { Finding } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
 import type { Secret } from '../core/secret.ts'
-import type { LimitsConfig, ListenerConfig, MatchConfig } from '../gateway/accept/config.ts'
-import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import type { LimitsConfig, ListenerConfig, MatchConfig, MatchFlags } from '../gateway/accept/config.ts'
+import type { RouteTable } from '../gateway/accept/route-table.ts'
+import type { AuthenticatorFactory } from '../gateway/authenticate/authenticator.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
+import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import type { AssertionConfig, UpstreamConfig } from '../gateway/enforce/config.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 
@@ -21,12 +23,15 @@ export interface Configuration {
   readonly limits: LimitsConfig
   readonly drainTimeoutMs: number
   /** Factories, by name; nothing is opened or fetched before they are called. */
-  readonly authenticators: ReadonlyMap<string, () => Authenticator>
+  readonly authenticators: ReadonlyMap<string, AuthenticatorFactory>
   readonly engines: ReadonlyMap<string, () => Engine>
   readonly sinks: readonly (() => Sink)[]
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   readonly grants: GrantsConfig
   readonly assertion: AssertionConfig
+  /** Makes the key when the configuration names none; always the same one. */
+  readonly assertionSettings: () => AssertionSettings
+  readonly table: RouteTable
   /** `routes[i].route.index === i`. */
   readonly routes: readonly ConfiguredRoute[]
 }
@@ -43,6 +48,9 @@ export interface AdminConfig {
 export interface ConfiguredRoute {
   readonly route: Route
   readonly match: MatchConfig
+  readonly flags: MatchFlags
+  /** Exact, or `*.suffix`; undefined: any. */
+  readonly host: string | undefined
   readonly plan: MappingPlan
   /** Null: `grant: none`. */
   readonly grant: RouteGrantConfig | null

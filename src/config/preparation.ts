@@ -3,7 +3,9 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding, Problem } from '../core/problem.ts'
 import type { Preparation, Settings } from '../core/settings.ts'
+import { compileClaims } from '../gateway/bind/claims.ts'
 import type { FileStore } from './file-store.ts'
+import { below, type Part } from './parse-part.ts'
 import { parseBySchema } from './schema-problems.ts'
 import { readYamlSource, type YamlSource } from './yaml-file.ts'
 
@@ -12,31 +14,20 @@ export interface Loading {
   readonly clock: Clock
   readonly log: Log
   readonly files: FileStore
-  readonly settingsFor: (file: string) => Settings
+  /** @param file says which file is being read when a value is parsed. */
+  readonly settingsFor: (file: () => string) => Settings
   readonly report: (finding: Finding) => void
-  readonly compileClaims: (
-    template: Parameters<Preparation['compileClaims']>[0],
-    report: (problem: Problem) => void,
-  ) => ReturnType<Preparation['compileClaims']>
 }
 
-/** Puts a path of keys before that of each problem. */
-export const below =
-  (source: Pick<YamlSource, 'report'>, prefix: Problem['path']) =>
-  (problem: Problem): void =>
-    source.report({ ...problem, path: [...prefix, ...problem.path] })
-
-/** A part of a file by its schema; null after its mistakes were reported. */
-export const parsePart = <T>(
-  source: YamlSource,
-  path: Problem['path'],
-  value: unknown,
-  schema: Parameters<typeof parseBySchema<T>>[0],
-): { readonly value: T } | null => {
-  const parsed = parseBySchema(schema, value)
-  if (parsed.problems === null) return { value: parsed.value }
-  parsed.problems.forEach(below(source, path))
-  return null
+/** Tells what is no mistake, but should be seen by whoever reads the configuration. */
+export const inform = (
+  loading: Pick<Loading, 'report'>,
+  part: Pick<Part, 'source' | 'path'>,
+  note: { readonly rule: string; readonly message: string; readonly atKey?: boolean },
+): void => {
+  const { atKey = false, rule, message } = note
+  const { line, column } = part.source.locate({ path: part.path, atKey })
+  loading.report({ severity: 'info', rule, file: part.source.file, line, column, message })
 }
 
 /** What the entry at `entry` of a file may use while it is prepared. */
@@ -44,17 +35,10 @@ export const createPreparation = (
   loading: Loading,
   source: YamlSource,
   entry: Problem['path'],
-): { readonly preparation: Preparation; readonly reported: () => boolean } => {
+): Preparation => {
   const { clock, log, files } = loading
-  let reported = false
-  const report = (problem: Problem): void => {
-    reported = true
-    below(source, entry)(problem)
-  }
-  const reportFinding = (finding: Finding): void => {
-    if (finding.severity === 'error') reported = true
-    loading.report(finding)
-  }
+  const report = below(source, entry)
+  const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
   const readFile: Preparation['readFile'] = (path, at) => {
     const content = files.read(path)
@@ -80,18 +64,12 @@ export const createPreparation = (
     const content = readFile(path, at)
     if (content === null) return null
     const yaml = readYamlSource(path, content, reportFinding)
-    const parsed = yaml && parseBySchema(schema(loading.settingsFor(path)), yaml.value)
+    const parsed = yaml && parseBySchema(schema(loading.settingsFor(() => path)), yaml.value)
     if (yaml === null || parsed === null) return null
-    const reportInside = (problem: Problem): void => {
-      reported = true
-      yaml.report(problem)
-    }
-    if (parsed.problems === null) return { value: parsed.value, report: reportInside }
-    parsed.problems.forEach(reportInside)
+    if (parsed.problems === null) return { value: parsed.value, report: yaml.report }
+    parsed.problems.forEach(yaml.report)
     return null
   }
-  const compileClaims: Preparation['compileClaims'] = (template, at) =>
-    loading.compileClaims(template, (problem) => report({ ...problem, path: [...at, ...problem.path] }))
-  const preparation = { clock, log, readFile, readGlob, readYaml, compileClaims, report, reportFinding }
-  return { preparation, reported: () => reported }
+  const compileTemplate: Preparation['compileClaims'] = (template, at) => compileClaims(template, at, report)
+  return { clock, log, readFile, readGlob, readYaml, compileClaims: compileTemplate, report, reportFinding }
 }

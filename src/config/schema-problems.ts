@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { didYouMean } from '../core/nearest.ts'
 import type { Problem } from '../core/problem.ts'
 import { describeFound, isSensitive } from './found.ts'
-import { didYouMean } from './nearest.ts'
 
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
@@ -132,16 +132,16 @@ const suggestion = (found: unknown, issue: Issue): string => {
   )
 }
 
-const leaf = (issue: Issue, value: unknown): Problem => {
+const leaf = (issue: Issue, value: unknown, base: Problem['path']): Problem => {
   const path = toPath(issue.path)
   const found = valueAt(value, issue.path)
-  const key = path.at(-1)
+  const key = [...base, ...path].at(-1)
   if (found === undefined && typeof key === 'string') {
     const expected = issue.message === '' ? `expected ${expectation(issue)}` : issue.message
     return { path, message: `missing key ${JSON.stringify(key)}: ${expected}`, rule: 'missing-key' }
   }
   if (issue.message !== '') return { path, message: issue.message, ...paramsOf(issue) }
-  const mayQuote = !isSensitive(path)
+  const mayQuote = !isSensitive([...base, ...path])
   const near = mayQuote ? suggestion(found, issue) : ''
   return { path, message: `found ${describeFound(found, mayQuote)}, expected ${expectation(issue)}${near}` }
 }
@@ -156,7 +156,7 @@ const paramsOf = (issue: Issue): { rule?: string; atKey?: boolean; offset?: numb
   }
 }
 
-const problemsOf = (issue: Issue, value: unknown): Problem[] => {
+const problemsOf = (issue: Issue, value: unknown, base: Problem['path']): Problem[] => {
   if (issue.code === 'unrecognized_keys') return unknownKeys(issue)
   if (issue.code === 'invalid_key') {
     const reason = issue.issues.find((inner) => inner.message !== '') ?? issue.issues[0]
@@ -169,19 +169,25 @@ const problemsOf = (issue: Issue, value: unknown): Problem[] => {
   if (issue.code === 'invalid_union' && issue.message === '' && optionsOf(issue) === null) {
     const meant = issue.errors.filter(isMeant)
     const [first] = meant.sort((left, right) => left.length - right.length)
-    if (first !== undefined) return first.flatMap((inner) => problemsOf(withPath(inner, issue.path), value))
+    if (first !== undefined)
+      return first.flatMap((inner) => problemsOf(withPath(inner, issue.path), value, base))
   }
-  return [leaf(issue, value)]
+  return [leaf(issue, value, base)]
 }
 
-/** A value by its schema, or every mistake in it, placed from that value on. */
+/**
+ * A value by its schema, or every mistake in it, placed from that value on.
+ *
+ * @param base the path that led to the value, for messages that name it.
+ */
 export const parseBySchema = <T>(
   schema: z.ZodType<T>,
   value: unknown,
+  base: Problem['path'] = [],
 ):
   | { readonly value: T; readonly problems: null }
   | { readonly value: null; readonly problems: readonly Problem[] } => {
   const parsed = schema.safeParse(value, { error: errorMap })
   if (parsed.success) return { value: parsed.data, problems: null }
-  return { value: null, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, value)) }
+  return { value: null, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, value, base)) }
 }

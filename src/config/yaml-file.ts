@@ -156,6 +156,10 @@ export const readYamlSource = (file: string, bytes: Buffer, report: Report): Yam
     reportText({ offset: second.range[0], rule: 'yaml', message })
   }
   if (document.errors.length > 0) return null
+  if (document.directives?.yaml.version === '1.1') {
+    const message = 'found a %YAML directive of another version, expected none, or %YAML 1.2'
+    reportText({ offset: Math.max(0, text.indexOf('%YAML')), rule: 'yaml', message })
+  }
   const root = document.contents
   const { value, targets } = plainValue(root, (offset) => at(offset).line, reportText)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -1,0 +1,55 @@
+import { checkTrustedProxies } from '../../gateway/accept/client-address.ts'
+import type { ListenerConfig } from '../../gateway/accept/config.ts'
+import type { AdminConfig } from '../configuration.ts'
+import { below, type Part } from '../parse-part.ts'
+import { placeOf } from '../place.ts'
+import type { Entry, GatewayFile } from '../read-gateway.ts'
+
+const MAX_PORT = 65_535
+
+const portOf = (bind: string): number => Number(bind.slice(bind.lastIndexOf(':') + 1))
+
+const checkListener = ({ part, value }: Entry<ListenerConfig>): void => {
+  const report = below(part.source, part.path)
+  checkTrustedProxies(value.trustedProxies, report)
+  if (portOf(value.bind) > MAX_PORT) {
+    report({ path: ['bind'], message: `found the port ${portOf(value.bind)}, expected 0 to ${MAX_PORT}` })
+  }
+}
+
+interface Bound {
+  readonly bind: string
+  readonly part: Pick<Part, 'source' | 'path'>
+}
+
+const bindings = (
+  listeners: readonly Entry<ListenerConfig>[],
+  admin: AdminConfig | null,
+  gateway: GatewayFile,
+): Bound[] => {
+  const bound: Bound[] = listeners.map(({ part, value }) => ({
+    bind: value.bind,
+    part: { source: part.source, path: [...part.path, 'bind'] },
+  }))
+  if (admin !== null)
+    bound.push({ bind: admin.bind, part: { source: gateway.source, path: ['admin', 'bind'] } })
+  return bound
+}
+
+/** Reports proxies that cannot be trusted, ports that do not exist, and an address that is bound twice. */
+export const checkListeners = (gateway: GatewayFile): void => {
+  gateway.listeners.forEach(checkListener)
+  const first = new Map<string, Bound>()
+  for (const bound of bindings(gateway.listeners, gateway.admin, gateway)) {
+    const { bind, part } = bound
+    // The system gives each its own port for 0.
+    if (portOf(bind) === 0) continue
+    const other = first.get(bind.toLowerCase())
+    if (other === undefined) {
+      first.set(bind.toLowerCase(), bound)
+      continue
+    }
+    const message = `found the address ${JSON.stringify(bind)} a second time, expected it once; the first is on ${placeOf(other.part, part.source.file)}`
+    part.source.report({ path: part.path, rule: 'duplicate-bind', message })
+  }
+}

@@ -1,0 +1,80 @@
+import { type Secret, secret } from '../core/secret.ts'
+import { matchCaptures } from '../gateway/accept/match.ts'
+import { compileRoutes, type RouteTable } from '../gateway/accept/route-table.ts'
+import type { AuthenticatorFactory } from '../gateway/authenticate/authenticator.ts'
+import { compilePlan } from '../gateway/bind/plan.ts'
+import { resolveRouteGrant } from '../gateway/decide/config.ts'
+import { listOptIns } from './checks/opt-ins.ts'
+import type { ConfiguredRoute } from './configuration.ts'
+import { inform, type Loading } from './preparation.ts'
+import type { GatewayFile } from './read-gateway.ts'
+import type { RouteMap } from './read-route-maps.ts'
+import type { RouteDraft } from './route-drafts.ts'
+
+export interface CompiledRoutes {
+  readonly table: RouteTable
+  readonly routes: readonly ConfiguredRoute[]
+}
+
+/** Headers that hold a credential, or that some route sets: what a caller sends in them is not to be read. */
+const unreadableHeaders = (
+  authenticators: ReadonlyMap<string, AuthenticatorFactory>,
+  drafts: readonly RouteDraft[],
+): ReadonlySet<string> => {
+  const names = new Set<string>()
+  for (const { description } of authenticators.values()) {
+    const { carrier } = description
+    if (carrier.kind === 'authorization') names.add('authorization')
+    if (carrier.kind === 'header') names.add(carrier.name.toLowerCase())
+    if (carrier.kind === 'cookie') names.add('cookie')
+  }
+  for (const { entry } of drafts) {
+    for (const name of Object.keys(entry.headers ?? {})) names.add(name.toLowerCase())
+  }
+  return names
+}
+
+/** The secrets that the routes of one file may name; an entry with a mistake is still a name. */
+const secretsOf = (gateway: GatewayFile, map: RouteMap): ReadonlyMap<string, Secret> => {
+  const { secrets: allowed } = map.entry.value.confinement
+  const names = [...gateway.names.secrets].filter((name) => allowed === null || allowed.includes(name))
+  return new Map(names.map((name) => [name, gateway.secrets.get(name) ?? secret('')]))
+}
+
+const compileTable = (drafts: readonly RouteDraft[]): RouteTable => {
+  const routes = drafts.map(({ route, entry, host }) => ({ route, match: entry.match, flags: entry, host }))
+  return compileRoutes(routes, (index, problem) => drafts[index]?.report(problem))
+}
+
+// While `grants` has a mistake, what a route inherits from it does not matter.
+const NO_GRANTS = { ttl: 0, denyTtl: 0 }
+
+/** Compiles every route, reporting what is wrong with its match or mapping. */
+export const compileDrafts = (
+  loading: Loading,
+  gateway: GatewayFile,
+  authenticators: ReadonlyMap<string, AuthenticatorFactory>,
+  drafts: readonly RouteDraft[],
+): CompiledRoutes => {
+  const unreadable = unreadableHeaders(authenticators, drafts)
+  const secretsByMap = new Map<RouteMap, ReadonlyMap<string, Secret>>()
+  const routes = drafts.map((draft): ConfiguredRoute => {
+    const { entry, route, host, map, part } = draft
+    const { evaluation, evaluations, headers, rewrite, match } = entry
+    const secrets = secretsByMap.get(map) ?? secretsOf(gateway, map)
+    secretsByMap.set(map, secrets)
+    const grant = resolveRouteGrant(draft.grant, gateway.grants ?? NO_GRANTS)
+    const mapping = { access: route.access, evaluation, evaluations, headers, rewrite, secrets }
+    const quantiseMs = grant?.quantiseMs ?? null
+    const captures = matchCaptures(match)
+    const source = { ...mapping, captures, quantiseMs, unreadableHeaders: unreadable }
+    const plan = compilePlan(source, draft.report)
+    listOptIns(route.name, entry, ({ path, ...note }) => {
+      inform(loading, { source: part.source, path: [...part.path, ...path] }, { ...note, atKey: true })
+    })
+    const { file } = part.source
+    const { line } = part.source.locate({ path: part.path })
+    return { route, match, flags: entry, host, plan, grant, file, line }
+  })
+  return { table: compileTable(drafts), routes }
+}

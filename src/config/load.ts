@@ -1,0 +1,109 @@
+import { resolve } from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { Finding } from '../core/problem.ts'
+import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
+import { checkListeners } from './checks/listeners.ts'
+import { checkNames } from './checks/names.ts'
+import { checkCompleteness } from './checks/route-completeness.ts'
+import { checkRouteNames } from './checks/route-names.ts'
+import { compileDrafts } from './compile-routes.ts'
+import type { Configuration, LoadResult } from './configuration.ts'
+import { createFileStore } from './file-store.ts'
+import { sortFindings } from './format-finding.ts'
+import type { Loading } from './preparation.ts'
+import { inform } from './preparation.ts'
+import { prepareEntries } from './prepare-entries.ts'
+import { type GatewayFile, readGateway } from './read-gateway.ts'
+import { readRouteMaps } from './read-route-maps.ts'
+import { draftRoutes } from './route-drafts.ts'
+import { createSettings } from './settings.ts'
+import { readYamlSource, type YamlSource } from './yaml-file.ts'
+
+/** What a configuration is loaded with. */
+export interface LoadOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const readGatewaySource = (loading: Loading, file: string): YamlSource | null => {
+  const content = loading.files.read(file)
+  if (Buffer.isBuffer(content)) return readYamlSource(file, content, loading.report)
+  const message = `the configuration cannot be read: ${content}`
+  loading.report({ severity: 'error', rule: 'unreadable-file', file, line: 1, column: 1, message })
+  return null
+}
+
+/** All of a configuration; null when some part of it could not be read, which was reported. */
+const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'version' | 'files'> | null => {
+  const gateway = readGateway(loading, source)
+  checkListeners(gateway)
+  gateway.routes.forEach(checkConfinementEntry)
+  const maps = readRouteMaps(loading, gateway)
+  checkNames(gateway, maps)
+  checkRouteNames(maps)
+  const { authenticators, engines, sinks, assertionSettings } = prepareEntries(loading, gateway)
+  const drafts = draftRoutes(maps)
+  for (const draft of drafts) {
+    checkCompleteness(draft)
+    checkConfinement(draft)
+  }
+  const { table, routes } = compileDrafts(loading, gateway, authenticators, drafts)
+  tellWithoutAudit(loading, gateway)
+  const { limits, drainTimeoutMs, grants, assertion } = gateway
+  if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
+  if (assertionSettings === null) return null
+  return {
+    file: source.file,
+    listeners: gateway.listeners.map(({ value }) => value),
+    admin: gateway.admin,
+    limits,
+    drainTimeoutMs,
+    authenticators,
+    engines,
+    sinks,
+    upstreams: new Map([...gateway.upstreams].map(([name, { value }]) => [name, value])),
+    grants,
+    assertion,
+    assertionSettings,
+    table,
+    routes,
+  }
+}
+
+const tellWithoutAudit = (loading: Loading, { source, audit }: GatewayFile): void => {
+  const isWritten = 'audit' in Object(source.value)
+  if (audit.length > 0 || (isWritten && !Array.isArray(Reflect.get(Object(source.value), 'audit')))) return
+  const message = 'decisions are not recorded, since audit names no sink'
+  inform(loading, { source, path: ['audit'] }, { rule: 'no-audit', message })
+}
+
+/**
+ * Reads, checks and compiles a configuration; opens and fetches nothing.
+ *
+ * @param file the gateway's file; route maps and all else are named in it.
+ * @returns every finding, sorted by place; the configuration only if none of them is an error. Never throws for
+ * what is in the files.
+ * Does not check: that addresses can be bound, that anything answers, that logs can be written.
+ */
+export const loadConfiguration = async (file: string, options: LoadOptions): Promise<LoadResult> => {
+  const { env, clock, log } = options
+  const path = resolve(file)
+  const findings: Finding[] = []
+  const files = createFileStore(path)
+  const loading: Loading = {
+    clock,
+    log,
+    files,
+    settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),
+    report: (finding) => findings.push(finding),
+  }
+  const source = readGatewaySource(loading, path)
+  const parts = source === null ? null : loadParts(loading, source)
+  const sorted = sortFindings(findings)
+  if (parts === null || sorted.some(({ severity }) => severity === 'error')) {
+    return { configuration: null, findings: sorted }
+  }
+  return { configuration: { ...parts, version: files.version(), files: files.files() }, findings: sorted }
+}

@@ -1,0 +1,75 @@
+import type { Problem } from '../core/problem.ts'
+import type { Route } from '../core/route.ts'
+import { matchHost } from '../gateway/accept/match.ts'
+import { isMap, type Part } from './parse-part.ts'
+import type { RouteInMap, RouteMap } from './read-route-maps.ts'
+import type { Defaults, RouteEntry } from './routes-schema.ts'
+
+/** A route with what it takes from its file's defaults; names in it may still be wrong. */
+export interface RouteDraft {
+  readonly map: RouteMap
+  readonly entry: RouteEntry
+  readonly route: Route
+  /** Undefined: any host. */
+  readonly host: string | undefined
+  readonly grant: RouteEntry['grant']
+  /** Reports a mistake by its path from the route on; one in a default is told where the default is. */
+  readonly report: (problem: Problem) => void
+  readonly part: Part
+}
+
+const holds = (value: unknown, key: string | number | undefined): boolean =>
+  key !== undefined && isMap(value) && Object.hasOwn(value, key)
+
+const reporter = (map: RouteMap, { part }: RouteInMap): RouteDraft['report'] => {
+  const { source, path, value } = part
+  const { defaultsPart } = map
+  return (problem) => {
+    const [key] = problem.path
+    const fromDefaults = !holds(value, key) && holds(defaultsPart.value, key)
+    source.report({ ...problem, path: [...(fromDefaults ? defaultsPart.path : path), ...problem.path] })
+  }
+}
+
+const draft = (
+  map: RouteMap,
+  defaults: Defaults,
+  inMap: RouteInMap,
+  entry: RouteEntry,
+  index: number,
+): RouteDraft => {
+  const { part } = inMap
+  const isPublic = entry.access === 'public'
+  const route: Route = {
+    index,
+    name: entry.name,
+    owner: map.owner,
+    access: entry.access,
+    mode: entry.mode,
+    authenticate: isPublic ? [] : (entry.authenticate ?? defaults.authenticate ?? []),
+    engine: isPublic ? '' : (entry.engine ?? defaults.engine ?? ''),
+    upstream: entry.upstream ?? defaults.upstream ?? '',
+  }
+  return {
+    map,
+    entry,
+    route,
+    host: matchHost(entry.match, entry.host ?? defaults.host),
+    grant: entry.grant ?? defaults.grant,
+    report: reporter(map, inMap),
+    part,
+  }
+}
+
+/** Every route that could be read, of files whose defaults could be read; `route.index` is its position. */
+export const draftRoutes = (maps: readonly RouteMap[]): readonly RouteDraft[] => {
+  const drafts: RouteDraft[] = []
+  for (const map of maps) {
+    const { defaults } = map
+    if (defaults === null) continue
+    for (const inMap of map.routes) {
+      if (inMap.value !== null) drafts.push(draft(map, defaults, inMap, inMap.value, drafts.length))
+    }
+  }
+  return drafts
+}

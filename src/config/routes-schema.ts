@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import type { Settings } from '../core/settings.ts'
+import { routeMatchFields } from '../gateway/accept/config.ts'
+import { routeMappingFields } from '../gateway/bind/config.ts'
+import { routeGrantField } from '../gateway/decide/config.ts'
+import { entryName, hostPattern, label } from './names.ts'
+
+const authenticate = () =>
+  z
+    .array(entryName())
+    .min(1)
+    .describe('Authenticators that may prove the caller; the first whose credential is present decides')
+
+/** What routes have in common unless they say otherwise. */
+export const defaultsSchema = (s: Settings) =>
+  z.strictObject({
+    host: hostPattern().optional().describe('Host of the routes: exact, or *.suffix; default any'),
+    upstream: entryName().optional().describe('Upstream that the routes forward to'),
+    engine: entryName().optional().describe('Engine that the routes ask'),
+    authenticate: authenticate().optional(),
+    grant: routeGrantField(s),
+  })
+
+export type Defaults = z.infer<ReturnType<typeof defaultsSchema>>
+
+/** One route. */
+export const routeSchema = (s: Settings) =>
+  z.strictObject({
+    name: label().describe('Name of the route, unique in the whole configuration; it is in every record'),
+    ...routeMatchFields(s),
+    access: z
+      .enum(['public', 'protected'])
+      .default('protected')
+      .describe('public: forwarded without asking anybody; default protected'),
+    mode: z
+      .literal('enforce', { error: 'expected enforce: other modes are not available in this version' })
+      .default('enforce')
+      .describe('What becomes of a deny: enforce refuses; default enforce'),
+    host: hostPattern()
+      .optional()
+      .describe('Host of the route: exact, or *.suffix; default that of defaults'),
+    upstream: entryName()
+      .optional()
+      .describe('Upstream that the route forwards to; default that of defaults'),
+    engine: entryName().optional().describe('Engine that the route asks; default that of defaults'),
+    authenticate: authenticate().optional(),
+    ...routeMappingFields(s),
+    grant: routeGrantField(s),
+  })
+
+export type RouteEntry = z.infer<ReturnType<typeof routeSchema>>
+
+/** A route map, around whatever schema its parts have. */
+export const routesCollections = <D extends z.ZodType, R extends z.ZodType>(defaults: D, route: R) => ({
+  owner: label().optional().describe('Team that owns these routes; default none'),
+  defaults: defaults.describe('What the routes have in common; each may say otherwise'),
+  routes: z.array(route).describe('The routes, in any order: the most specific path wins'),
+})
+
+/** A whole route map. */
+export const routesSchema = (s: Settings) =>
+  z.strictObject(routesCollections(defaultsSchema(s).prefault({}), routeSchema(s)))
