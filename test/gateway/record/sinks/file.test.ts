@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   appendFileSync,
   copyFileSync,
@@ -205,12 +206,14 @@ test('no record that was acknowledged is lost by kill -9, and the next process g
   const acknowledged: string[] = []
   for (let round = 0; round < 4; round += 1) {
     const child = spawn(process.execPath, [WRITER, 'forever', path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const exited = once(child, 'exit')
     let output = ''
     for await (const chunk of child.stdout) {
       if (output === '') assert.throws(() => fileSink(path), startError(new RegExp(`process ${child.pid}`)))
       output += chunk
       if (output.length > 20_000) child.kill('SIGKILL')
     }
+    await exited
     acknowledged.push(...output.split('\n').slice(0, -1))
   }
   fileSink(path).close()
