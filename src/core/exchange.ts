@@ -33,7 +33,12 @@ export interface Reply {
 /** One request and the way to answer it; what a transport hands to the pipeline. */
 export interface Exchange {
   readonly head: RequestHead
-  /** The request body with its transfer coding removed; empty when there is none. */
+  /**
+   * The request body with its transfer coding removed; empty when there is none.
+   *
+   * Asked for with `100 Continue` when it is first read. When the rest never comes it fails, by an error for
+   * which `isRefusal` holds when that is the caller's fault: answer by it, if nothing was answered yet.
+   */
   readonly body: Readable
   readonly reply: Reply
   /** Aborted when the caller goes away before the answer is complete. Made on first use. */

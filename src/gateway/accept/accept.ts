@@ -1,0 +1,170 @@
+import {
+  type CanonicalTarget,
+  canonicalTarget,
+  type PathNeeds,
+  type PathOptIns,
+  unmetNeed,
+} from '../../core/canonical-target.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { RequestHead } from '../../core/exchange.ts'
+import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { Accepted, CanonicalRequest, RequestFacts } from '../../core/request.ts'
+import { randomUuidV7 } from '../../core/uuid.ts'
+import type { RefusedRequest, Stages } from '../pipeline.ts'
+import { isReservedPath, JWKS_PATH, JWKS_ROUTE } from './builtin-route.ts'
+import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
+import { type Client, createClientReader, isClientMistake } from './client-address.ts'
+import type { TrustedProxyConfig } from './config.ts'
+import { type CheckedHeaders, createHeaderCheck, isHeaderMistake } from './header-checks.ts'
+import { badRequest, describeHead } from './request-facts.ts'
+import { splitTarget } from './request-target.ts'
+import type { RouteTable } from './route-table.ts'
+import { readTraceparent } from './trace-context.ts'
+
+export interface AcceptDeps {
+  readonly table: RouteTable
+  /** By `bind`. */
+  readonly listeners: ReadonlyMap<string, { readonly trustedProxies: readonly TrustedProxyConfig[] }>
+  /** Lower-case names that Sallyport or a route sets, believes, or takes credentials from. */
+  readonly guardedHeaders: ReadonlySet<string>
+  readonly clock: Clock
+}
+
+/** What is known once every part of the head has its one spelling. */
+interface Parts {
+  readonly checked: CheckedHeaders
+  readonly host: CanonicalHost
+  readonly client: Client
+  readonly target: CanonicalTarget
+}
+
+/**
+ * Makes the first stage: one spelling of a request, or 400; and its route, or 404.
+ *
+ * Synchronous. Refusals carry what could be told of the request. Does not check: the body, the credential.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-3
+ */
+export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
+  const checkHeaders = createHeaderCheck(deps.guardedHeaders)
+  const readers = new Map(
+    [...deps.listeners].map(
+      ([bind, { trustedProxies }]) => [bind, createClientReader(trustedProxies)] as const,
+    ),
+  )
+  const untrusting = createClientReader([])
+
+  const readParts = (head: RequestHead): Parts | (Refusal & { readonly client?: Client }) => {
+    if (head.method === 'CONNECT') return badRequest('a method that is not proxied')
+    const checked = checkHeaders(head.headers, head.httpVersion)
+    if (isHeaderMistake(checked)) return badRequest(checked.mistake)
+    const host = canonicalHost(checked.host)
+    if (host === null) return badRequest('an invalid Host header')
+    const readClient = readers.get(head.listener) ?? untrusting
+    const { remoteAddress, tls, headers } = head
+    const client = readClient({ remoteAddress, tls, headers, names: checked.names })
+    if (isClientMistake(client)) return refuse('accept', 'bad_request', client.mistake)
+    const target = readTarget(head.target, host)
+    if ('reason' in target) return { ...badRequest(target.reason, true), client }
+    return { checked, host: client.host ?? host, client, target }
+  }
+
+  return (head) => {
+    const parts = readParts(head)
+    if ('refusal' in parts) return refusedWith(parts, describeHead(head, deps.clock), parts.client)
+    const request = makeRequest(head, parts, deps.clock)
+    return chooseRoute(deps.table, request, parts)
+  }
+}
+
+const readTarget = (target: string, host: CanonicalHost): CanonicalTarget | { readonly reason: string } => {
+  const parts = splitTarget(target)
+  if (parts === null) return { reason: 'a target that is neither a path nor a URL of its Host' }
+  if (parts.authority !== null && parts.authority.authority !== host.authority) {
+    return { reason: 'a target whose authority is not its Host' }
+  }
+  return canonicalTarget(parts.origin)
+}
+
+const makeRequest = (
+  head: RequestHead,
+  { checked, host, client, target }: Parts,
+  clock: Clock,
+): CanonicalRequest => {
+  const receivedAtMs = clock.nowMs()
+  const traceparent = readTraceparent(head.headers, checked.names)
+  const { path, query } = target
+  return {
+    id: randomUuidV7(receivedAtMs),
+    method: head.method,
+    host: host.host,
+    path,
+    ip: client.ip,
+    receivedAtMs,
+    ...(traceparent === null ? {} : { traceparent }),
+    scheme: client.scheme,
+    authority: host.authority,
+    query,
+    target: query === '' ? path : path + query,
+    originalTarget: head.target,
+    headers: head.headers,
+    names: checked.names,
+    tls: client.scheme === 'https',
+    remoteAddress: head.remoteAddress,
+  }
+}
+
+const NO_OPT_INS: PathOptIns = { allowEncodedSlash: false, allowPathParameters: false }
+
+const chooseRoute = (
+  table: RouteTable,
+  request: CanonicalRequest,
+  { host, target }: Parts,
+): Accepted | RefusedRequest => {
+  const { method, path, query, headers, names, scheme } = request
+  if (isReservedPath(path)) return chooseBuiltin(request, target.needs)
+  const port = host.port === '' ? DEFAULT_PORTS[scheme] : host.port
+  const found = table.find({ method, host: host.host, port, path, query, headers, names })
+  if (found !== null && 'ambiguous' in found) return refusedWith(badRequest(found.ambiguous, true), request)
+  const need = unmetNeed(target.needs, found?.optIns ?? NO_OPT_INS)
+  if (need !== null) return refusedWith(badRequest(need, true), request)
+  if (found === null) return refusedWith(NO_ROUTE, request)
+  return { request, route: found.route, path: found.path }
+}
+
+const DEFAULT_PORTS = { http: '80', https: '443' } as const
+
+const NO_ROUTE = refuse('accept', 'no_route', 'no route fits host, path, method and conditions')
+
+const NO_CAPTURES: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+
+const chooseBuiltin = (request: CanonicalRequest, needs: PathNeeds): Accepted | RefusedRequest => {
+  const need = unmetNeed(needs, NO_OPT_INS)
+  if (need !== null) return refusedWith(badRequest(need, true), request)
+  const { path, method } = request
+  if (path === JWKS_PATH && (method === 'GET' || method === 'HEAD')) {
+    return { request, route: JWKS_ROUTE, path: NO_CAPTURES }
+  }
+  return refusedWith(NO_ROUTE, request)
+}
+
+const refusedWith = (refusal: Refusal, facts: RequestFacts, client?: Client): RefusedRequest => {
+  const { id, method, path, receivedAtMs, traceparent } = facts
+  return {
+    refusal: refusal.refusal,
+    stage: refusal.stage,
+    detail: refusal.detail,
+    ...(refusal.publicDetail === undefined ? {} : { publicDetail: refusal.publicDetail }),
+    ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
+    // Copied one by one: a whole request holds the caller's credentials, which a refusal has no use for.
+    request: {
+      id,
+      method,
+      path,
+      receivedAtMs,
+      host: client?.host?.host ?? facts.host,
+      ip: client?.ip ?? facts.ip,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    },
+  }
+}

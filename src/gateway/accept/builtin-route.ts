@@ -1,0 +1,26 @@
+import type { Route } from '../../core/route.ts'
+
+/** Where the keys of assertions are, on every host. */
+export const JWKS_PATH = '/.well-known/sallyport/jwks.json'
+
+/** Answers `JWKS_PATH`; there is no upstream behind it. */
+export const JWKS_ROUTE: Route = {
+  index: -1,
+  name: 'sallyport-jwks',
+  owner: 'sallyport',
+  access: 'public',
+  mode: 'enforce',
+  authenticate: [],
+  engine: '',
+  upstream: '',
+}
+
+const RESERVED = ['/.sallyport', '/.well-known/sallyport'] as const
+
+/** True for what no route can have, in any spelling of its letters. */
+export const isReservedPath = (path: string): boolean => {
+  // Nearly every path ends here.
+  if (path.charCodeAt(1) !== 0x2e) return false
+  const folded = path.toLowerCase()
+  return RESERVED.some((prefix) => folded === prefix || folded.startsWith(`${prefix}/`))
+}

@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { createHeadCapture, type HeadCapture } from './head-capture.ts'
+import type { RequestBody } from './request-body.ts'
+
+/** One caller's connection, and what is under way on it. */
+export interface Connection {
+  readonly socket: Socket
+  /** Kept, since a closed socket no longer tells. */
+  readonly remoteAddress: string
+  readonly capture: HeadCapture
+  /** The body that is still arriving, if any. */
+  readonly arriving: () => RequestBody | null
+  readonly setArriving: (request: IncomingMessage, body: RequestBody) => void
+  /** True when nothing more is read from it as a request. */
+  readonly isClosed: () => boolean
+  readonly close: () => void
+  readonly begin: () => void
+  /** A reply is over, sent or not. */
+  readonly done: () => void
+  readonly isIdle: () => boolean
+  /** Calls back once no reply is under way. */
+  readonly whenItsTurn: (send: () => void) => void
+  /** Ends the connection in a way that lets the caller read the last reply. */
+  readonly finish: () => void
+  readonly reset: () => void
+}
+
+// A connection that is closed with bytes unread is reset, and the reset can overtake the reply. So what the
+// caller still sends is read and dropped, for a while (RFC 9112 section 9.6).
+const LINGER_MS = 1000
+const LINGER_BYTES = 16 * 1024 * 1024
+
+export const createConnection = (socket: Socket, maxHeadBytes: number): Connection => {
+  const capture = createHeadCapture(maxHeadBytes)
+  let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
+  let closed = false
+  let underWay = 0
+  let turn: (() => void) | null = null
+  let lingerBytes = -1
+
+  const finish = (): void => {
+    closed = true
+    if (lingerBytes !== -1 || socket.destroyed) return
+    lingerBytes = 0
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(timer))
+    socket.end()
+    socket.resume()
+  }
+
+  const reset = (): void => {
+    closed = true
+    // A connection that was never more than half there cannot be reset.
+    if (socket.destroyed) return
+    if (typeof socket.resetAndDestroy === 'function' && !socket.connecting) socket.resetAndDestroy()
+    else socket.destroy()
+  }
+
+  // Before Node's own listener, so that the bytes are there when the parser refuses them.
+  socket.prependListener('data', (chunk: Buffer) => {
+    if (lingerBytes === -1) {
+      if (!closed) capture.data(chunk)
+      return
+    }
+    lingerBytes += chunk.length
+    if (lingerBytes > LINGER_BYTES) socket.destroy()
+  })
+  // Node ends a connection by this after its last reply, and would reset it if anything is unread.
+  socket.destroySoon = finish
+
+  return {
+    socket,
+    remoteAddress: socket.remoteAddress ?? '',
+    capture,
+    arriving: () => (arriving === null || arriving.request.complete ? null : arriving.body),
+    setArriving: (request, body) => {
+      arriving = { request, body }
+    },
+    isClosed: () => closed,
+    close: () => {
+      closed = true
+    },
+    begin: () => {
+      underWay += 1
+    },
+    done: () => {
+      underWay -= 1
+      if (underWay > 0) return
+      if (turn !== null) turn()
+      else if (closed) finish()
+    },
+    isIdle: () => underWay === 0 && capture.text() === '',
+    whenItsTurn: (send) => {
+      if (underWay === 0) send()
+      else turn = send
+    },
+    finish,
+    reset,
+  }
+}

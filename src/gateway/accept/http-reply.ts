@@ -1,0 +1,100 @@
+import type { ServerResponse } from 'node:http'
+import type { Reply } from '../../core/exchange.ts'
+import { type HeaderPairs, headerValues } from '../../core/headers.ts'
+
+const REASON = /^[\t\x20-\x7e\x80-\xff]*$/
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** What a reply needs to know of its connection at the moment when its head goes out. */
+export interface ReplyConnection {
+  readonly nowMs: () => number
+  /** True when nothing more will be read as a request: the reply says `Connection: close`. */
+  readonly mustClose: () => boolean
+  /** The reply has told the caller that the connection ends with it. */
+  readonly closing: () => void
+  readonly reset: () => void
+}
+
+/**
+ * The way back to the caller on Node's response object; fields go out in the order and spelling given.
+ *
+ * Node adds framing, `Connection` and `Keep-Alive` where they are missing, and this adds `Date`.
+ */
+export const createHttpReply = (
+  response: ServerResponse,
+  httpVersion: '1.0' | '1.1',
+  connection: ReplyConnection,
+): Reply => {
+  let onDrain: (() => void) | null = null
+  let ended = false
+  response.sendDate = false
+  response.on('error', () => undefined)
+  response.on('drain', () => onDrain?.())
+
+  const head: Reply['head'] = (status, reason, headers) => {
+    const closes = connection.mustClose() || saysClose(headers)
+    // Documented only as a property of the response's own decision; it is what Node's writer goes by.
+    if (closes) response.shouldKeepAlive = false
+    response.writeHead(status, REASON.test(reason) ? reason : '', withDate(headers, connection.nowMs()))
+    if (closes) connection.closing()
+  }
+
+  return {
+    headSent: () => response.headersSent,
+    informational: (status, headers) => {
+      // Before its turn has come, a pipelined response has no socket; a hint would be too early then.
+      const { socket } = response
+      if (response.headersSent || httpVersion === '1.0' || socket === null || !socket.writable) return
+      if (status < 102 || status > 199) return
+      socket.write(rawHead(status, '', headers), 'latin1')
+    },
+    head,
+    write: (chunk) => (ended || response.destroyed ? true : response.write(chunk)),
+    onDrain: (listener) => {
+      onDrain = listener
+    },
+    trailers: (headers) => {
+      const pairs: [string, string][] = []
+      for (let index = 0; index < headers.length; index += 2) {
+        pairs.push([headers[index] ?? '', headers[index + 1] ?? ''])
+      }
+      if (!ended && !response.destroyed) response.addTrailers(pairs)
+    },
+    end: (chunk) => {
+      if (ended || response.destroyed) return
+      ended = true
+      response.end(chunk)
+    },
+    abort: connection.reset,
+  }
+}
+
+const saysClose = (headers: HeaderPairs): boolean =>
+  headerValues(headers, 'connection').some((value) => /(?:^|[\s,])close(?:[\s,]|$)/i.test(value))
+
+/** @see https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1 */
+export const withDate = (headers: HeaderPairs, nowMs: number): string[] =>
+  headerValues(headers, 'date').length > 0 ? [...headers] : [...headers, 'Date', httpDate(nowMs)]
+
+let dateSecond = 0
+let dateText = ''
+
+const httpDate = (nowMs: number): string => {
+  const second = Math.floor(nowMs / 1000)
+  if (second !== dateSecond) {
+    dateSecond = second
+    dateText = new Date(nowMs).toUTCString()
+  }
+  return dateText
+}
+
+/** A status line with its fields as they go over the wire; fields that could break out of it are left out. */
+export const rawHead = (status: number, reason: string, headers: HeaderPairs): string => {
+  let text = `HTTP/1.1 ${status} ${REASON.test(reason) ? reason : ''}\r\n`
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const value = headers[index + 1] ?? ''
+    if (FIELD_NAME.test(name) && REASON.test(value)) text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
+}
