@@ -174,7 +174,8 @@ const endQuietly = (connection: Connection): void => {
 const createHttpServer = (limits: LimitsConfig): Server => {
   const server = createServer({
     maxHeaderSize: limits.headerBytes,
-    headersTimeout: limits.headersTimeout,
+    // Node wants it to be the shorter one.
+    headersTimeout: Math.min(limits.headersTimeout, limits.requestTimeout),
     requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
     // Default: 30 s, which would let a slow request live that much longer.
