@@ -26,8 +26,15 @@ export interface Mistake {
 export interface Analysis {
   readonly reads: readonly Read[]
   /** What the whole expression is when it does nothing but read one place. */
-  readonly direct: { readonly read: Read; readonly optional: boolean } | null
+  readonly direct: DirectRead | null
   readonly mistakes: readonly Mistake[]
+}
+
+export interface DirectRead {
+  readonly read: Read
+  readonly optional: boolean
+  /** What has to be there all the same when the read is optional; null when that is nothing but the root. */
+  readonly base: Read | null
 }
 
 /** A selection or an index: `key` is null when it is computed. */
@@ -63,14 +70,17 @@ const POISONOUS_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor',
 export const analyse = (ast: ASTNode, visible: Visible): Analysis => {
   const analyser: Analyser = { visible, reads: [], mistakes: [] }
   visit(analyser, ast, new Set())
-  const { base, steps } = chainOf(ast)
-  const root = base.op === 'id' ? base.args : ''
+  return { reads: distinctReads(analyser.reads), direct: directRead(ast), mistakes: analyser.mistakes }
+}
+
+const directRead = (ast: ASTNode): DirectRead | null => {
+  const { base: start, steps } = chainOf(ast)
+  const root = start.op === 'id' ? start.args : ''
   const keys = steps.map((step) => step.key)
-  const direct =
-    isRoot(root) && keys.every((key) => key !== null)
-      ? { read: toRead(root, keys), optional: steps.some((step) => step.optional) }
-      : null
-  return { reads: distinctReads(analyser.reads), direct, mistakes: analyser.mistakes }
+  if (!isRoot(root) || !keys.every((key) => key !== null)) return null
+  const firstOptional = steps.findIndex((step) => step.optional)
+  const base = firstOptional > 0 ? toRead(root, keys.slice(0, firstOptional)) : null
+  return { read: toRead(root, keys), optional: firstOptional !== -1, base }
 }
 
 /** The roots that are read in a part of an expression. */
@@ -92,7 +102,7 @@ const chainOf = (ast: ASTNode): { readonly base: ASTNode; readonly steps: readon
     } else if (node.op === '[]' || node.op === '[?]') {
       const index = node.args[1]
       const optional = node.op === '[?]'
-      steps.push({ key: literalText(index), optional, index, position: index.pos })
+      steps.push({ key: literalText(index), optional, index, position: index.start })
     } else {
       return { base: node, steps: steps.reverse() }
     }
@@ -219,7 +229,7 @@ const visitCall = (
   }
   // Its parser backtracks over the text that it is given.
   if (name === 'duration' && args[0] !== undefined && literalText(args[0]) === null) {
-    mistake(analyser, args[0].pos, 'duration takes a literal, such as duration("5m")', 'expression')
+    mistake(analyser, args[0].start, 'duration takes a literal, such as duration("5m")', 'expression')
   }
   for (const arg of args) visit(analyser, arg, bound)
 }
@@ -264,10 +274,10 @@ const bind = (analyser: Analyser, variable: ASTNode | undefined, bound: Bound): 
 const checkPattern = (analyser: Analyser, pattern: ASTNode): void => {
   const text = literalText(pattern)
   if (text === null) {
-    return mistake(analyser, pattern.pos, 'matches takes a literal pattern', 'pattern')
+    return mistake(analyser, pattern.start, 'matches takes a literal pattern', 'pattern')
   }
   const problem = patternProblem(text)
-  if (problem !== null) mistake(analyser, pattern.pos, `the pattern is unsafe: ${problem}`, 'pattern')
+  if (problem !== null) mistake(analyser, pattern.start, `the pattern is unsafe: ${problem}`, 'pattern')
 }
 
 const visitMap = (
@@ -277,9 +287,9 @@ const visitMap = (
 ): void => {
   for (const [key, value] of entries) {
     const name = literalText(key)
-    if (name === null) mistake(analyser, key.pos, 'keys of a map must be literal strings', 'expression')
+    if (name === null) mistake(analyser, key.start, 'keys of a map must be literal strings', 'expression')
     else if (POISONOUS_KEYS.has(name)) {
-      mistake(analyser, key.pos, `${name} cannot be a key here`, 'expression')
+      mistake(analyser, key.start, `${name} cannot be a key here`, 'expression')
     }
     visit(analyser, value, bound)
   }

@@ -55,7 +55,9 @@ const fromCelObject = (value: object): JsonValue | typeof ABSENT | typeof UNUSAB
   if (value instanceof Date) return Number.isFinite(value.getTime()) ? value.toISOString() : UNUSABLE
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return fromCelEntries(Object.entries(value))
-  return UNUSABLE
+  // CEL's uint is of a class that the package does not export.
+  const primitive: unknown = value.valueOf()
+  return typeof primitive === 'bigint' ? fromCel(primitive) : UNUSABLE
 }
 
 const fromCelList = (list: readonly unknown[]): JsonValue | typeof UNUSABLE => {

@@ -1,7 +1,7 @@
 import { type ASTNode, EvaluationError, type ParseResult } from '@marcbachmann/cel-js'
 import type { JsonValue } from '../../core/json.ts'
 import type { Problem } from '../../core/problem.ts'
-import { analyse, rootOfChain, rootsIn, type Visible } from './analyse.ts'
+import { analyse, type DirectRead, rootOfChain, rootsIn, type Visible } from './analyse.ts'
 import { CEL } from './cel.ts'
 import { celContextOf } from './cel-context.ts'
 import { ABSENT, fromCel, isUsableJson, UNUSABLE } from './cel-values.ts'
@@ -48,7 +48,7 @@ export const compileExpression = (
   const evaluate =
     direct === null
       ? evaluateByCel(parsed, reads, visible, place)
-      : evaluateDirectly(direct.read, direct.optional, visible.place === 'rewrite', place)
+      : evaluateDirectly(direct, visible.place === 'rewrite', place)
   return { reads, type: checked.type, evaluate }
 }
 
@@ -69,8 +69,7 @@ const positionOf = (error: Error & { readonly range?: unknown }, source: string)
 }
 
 const evaluateDirectly = (
-  read: Read,
-  optional: boolean,
+  { read, optional, base }: DirectRead,
   encoded: boolean,
   place: string,
 ): Expression['evaluate'] => {
@@ -80,7 +79,9 @@ const evaluateDirectly = (
     const value = readValue(scope, read)
     // Null is no value: AuthZEN leaves null properties out, and a rule that wants one must not be passed by it.
     if (value === undefined || value === null) {
-      return optional ? undefined : fail(scope, code, `${place}: ${read.label} is missing`)
+      const missing = optional ? base : read
+      const isMissing = missing !== null && (missing === read || readValue(scope, missing) === undefined)
+      return isMissing ? fail(scope, code, `${place}: ${missing.label} is missing`) : undefined
     }
     if (!isUsableJson(value)) {
       return fail(scope, code, `${place}: ${read.label} holds a number or text that cannot be sent`)

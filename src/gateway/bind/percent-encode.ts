@@ -1,5 +1,5 @@
 const NOT_PCHAR = /[^A-Za-z0-9\-._~!$&'()*+,=:@]/gu
-const KEPT_ENCODED = /%[0-9A-F]{2}|;/
+const KEPT_ENCODED = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@;]|%[0-9A-F]{2})*$/
 
 const encodeCharacter = (character: string): string => {
   let encoded = ''
@@ -21,9 +21,9 @@ export const encodeSegment = (value: string): string => value.replace(NOT_PCHAR,
 /**
  * A capture in canonical form. The tail of a path keeps its slashes.
  *
- * A segment that still holds an encoded octet, or a `;`, was kept as it came by the route's own wish (such as
- * `allowEncodedSlash`) and stays so: a canonical path has no `%25` before two hex digits, so that decoding
- * cannot have made one.
+ * What is a canonical segment already stays as it is. It may hold an encoded octet or a `;` only where the
+ * route takes such paths (`allowEncodedSlash`, `allowPathParameters`), which keeps the segment encoded: a canonical
+ * path has no `%25` before two hex digits, so that decoding cannot have made one.
  */
 export const encodeCapture = (value: string): string =>
   value

@@ -155,7 +155,7 @@ const readRequest = (
     case 'time':
       return new Date(scope.timeMs).toISOString()
     case 'headers':
-      return key === undefined ? undefined : scope.headers.get(key)
+      return key === undefined ? fromEntries(scope.headers) : scope.headers.get(key)
     case 'query':
       return key === undefined ? fromEntries(scope.query) : scope.query.get(key)
     default:
