@@ -1,0 +1,69 @@
+import type { Decision, EvaluationResult } from '../../core/decision.ts'
+import type { RouteGrantConfig } from './config.ts'
+import type { EngineAnswer } from './engines/engine.ts'
+
+/** What the answers to one request's questions come to, and how long that may be kept. */
+export interface Conclusion extends EvaluationResult {
+  readonly evaluations: readonly EvaluationResult[]
+  /** At most; 0 when it must not be kept. */
+  readonly lifeMs: number
+}
+
+/** `allow` only if every question was allowed. There is at least one. */
+export const conclude = (
+  answers: readonly EngineAnswer[],
+  grant: Pick<RouteGrantConfig, 'ttlMs' | 'denyTtlMs'> | null,
+): Conclusion => {
+  const evaluations = answers.map(evaluationOf)
+  const denied = evaluations.filter(({ decision }) => decision !== 'allow')
+  const decision = denied.length === 0 ? 'allow' : 'deny'
+  // The reasons of a deny are those of what was denied: an allow beside it determined nothing.
+  const determining = decision === 'allow' ? evaluations : denied
+  const errors = sortedUnique(evaluations.flatMap((evaluation) => evaluation.errors))
+  const mayKeep =
+    grant !== null && errors.length === 0 && answers.every(({ cacheable }) => cacheable !== false)
+  const ttlMs = mayKeep ? (decision === 'allow' ? grant.ttlMs : grant.denyTtlMs) : 0
+  return {
+    decision,
+    reasons: sortedUnique(determining.flatMap((evaluation) => evaluation.reasons)),
+    errors,
+    evaluations: Object.freeze(evaluations),
+    lifeMs: Math.min(ttlMs, ...answers.map((answer) => answer.ttlMs ?? ttlMs)),
+  }
+}
+
+const evaluationOf = ({ decision, reasons, errors, obligations = [] }: EngineAnswer): EvaluationResult => {
+  // XACML 3.0 section 7.18: an allow whose obligations are not fulfilled is none. Nothing fulfils them yet.
+  const unfulfilled = decision === 'allow' && obligations.length > 0
+  return Object.freeze({
+    decision: decision === 'allow' && !unfulfilled ? 'allow' : 'deny',
+    reasons: sortedUnique(reasons),
+    errors: sortedUnique(
+      unfulfilled ? [...errors, 'the engine wants obligations, which are not supported'] : errors,
+    ),
+  })
+}
+
+const sortedUnique = (texts: readonly string[]): readonly string[] =>
+  Object.freeze([...new Set(texts)].sort())
+
+/** A conclusion as a decision that nobody can change. */
+export const decisionOf = (
+  conclusion: Conclusion,
+  more: Pick<Decision, 'source' | 'policyVersion'> & {
+    readonly batch: boolean
+    readonly grant: Decision['grant']
+  },
+): Decision => {
+  const { decision, reasons, errors, evaluations } = conclusion
+  const { source, policyVersion, batch, grant } = more
+  return Object.freeze({
+    decision,
+    reasons,
+    errors,
+    source,
+    policyVersion,
+    ...(grant === undefined ? {} : { grant }),
+    ...(batch ? { evaluations } : {}),
+  })
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import type { Settings } from '../../core/settings.ts'
+
+const MAX_TTL_MS = 24 * 60 * 60 * 1000
+
+/** Schema of `grants`: where grants are kept, and for how long unless a route says otherwise. */
+export const grantsConfig = (s: Settings) =>
+  z.strictObject({
+    store: z
+      .literal('memory', { error: 'expected "memory": shared stores are not available in this version' })
+      .default('memory')
+      .describe(
+        'Where grants are kept, default memory. Shared stores (redis://…) are not available in this version.',
+      ),
+    ttl: s
+      .duration({ minMs: 0, maxMs: MAX_TTL_MS })
+      .prefault('30s')
+      .describe('How long an allow is kept at most, default 30s; 0s keeps none.'),
+    denyTtl: s
+      .duration({ minMs: 0, maxMs: MAX_TTL_MS })
+      .prefault('0s')
+      .describe('How long a deny is kept at most, default 0s: not at all.'),
+    maxEntries: z
+      .int()
+      .min(1)
+      .max(10_000_000)
+      .default(100_000)
+      .describe(
+        'How many grants are kept in memory at most, default 100000; the least recently used go first.',
+      ),
+    maxBytes: z
+      .int()
+      .min(65_536)
+      .default(67_108_864)
+      .describe('How many bytes of grants are kept in memory at most, default 67108864 (64 MiB).'),
+  })
+
+export type GrantsConfig = z.infer<ReturnType<typeof grantsConfig>>
+
+/** Schema of a route's `grant`: `none`, or what differs from `grants`. */
+export const routeGrantField = (s: Settings) =>
+  z
+    .union([
+      z.literal('none').describe('Asks the engine every time.'),
+      z.strictObject({
+        ttl: s
+          .duration({ minMs: 0, maxMs: MAX_TTL_MS })
+          .optional()
+          .describe('How long an allow is kept at most, default grants.ttl.'),
+        denyTtl: s
+          .duration({ minMs: 0, maxMs: MAX_TTL_MS })
+          .optional()
+          .describe('How long a deny is kept at most, default grants.denyTtl.'),
+        quantise: s
+          .duration({ minMs: 1, maxMs: MAX_TTL_MS })
+          .optional()
+          .describe(
+            'Rounds times and ages in the access request down to this, so that it can be kept at all, default not rounded.',
+          ),
+      }),
+    ])
+    .optional()
+    .describe('How long the decision is kept, default as grants says; none asks the engine every time.')
+
+export type RouteGrantField = z.infer<ReturnType<typeof routeGrantField>>
+
+/** How the decisions of one route are kept. */
+export interface RouteGrantConfig {
+  readonly ttlMs: number
+  readonly denyTtlMs: number
+  /** Null: what changes with every request is not rounded. */
+  readonly quantiseMs: number | null
+}
+
+/** What a route's `grant` means beside `grants`; null asks the engine every time. */
+export const resolveRouteGrant = (
+  routeGrant: RouteGrantField,
+  grants: Pick<GrantsConfig, 'ttl' | 'denyTtl'>,
+): RouteGrantConfig | null => {
+  if (routeGrant === 'none') return null
+  return {
+    ttlMs: routeGrant?.ttl ?? grants.ttl,
+    denyTtlMs: routeGrant?.denyTtl ?? grants.denyTtl,
+    quantiseMs: routeGrant?.quantise ?? null,
+  }
+}

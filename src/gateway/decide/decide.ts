@@ -1,0 +1,188 @@
+import type { AccessRequest } from '../../core/access-request.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Decision } from '../../core/decision.ts'
+import type { Credential } from '../../core/identity.ts'
+import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
+import type { Route } from '../../core/route.ts'
+import type { Question, Stages } from '../pipeline.ts'
+import { conclude, decisionOf } from './conclude.ts'
+import type { RouteGrantConfig } from './config.ts'
+import type { Engine, EngineAnswers } from './engines/engine.ts'
+import { type Flight, startFlight } from './flight.ts'
+import { grantKey, grantScopeText } from './grants/grant-key.ts'
+import type { GrantStore } from './grants/store.ts'
+
+export interface DecideOptions {
+  readonly engines: ReadonlyMap<string, Engine>
+  readonly store: GrantStore
+  /** By `route.index`; null: ask the engine every time. */
+  readonly routes: readonly (RouteGrantConfig | null)[]
+  /** By `route.index`: changes whenever the route's mapping does. */
+  readonly mappingHashes: readonly string[]
+  readonly clock: Clock
+  /** How long an engine that does not answer at once may take, unless it says itself; default 500. */
+  readonly engineTimeoutMs?: number
+}
+
+/** One request's questions, and what their answer is kept by. */
+interface Case {
+  readonly engine: Engine
+  readonly requests: readonly AccessRequest[]
+  readonly batch: boolean
+  readonly credential: Credential
+  readonly policyVersion: string
+  readonly askedAtMs: number
+  /** Null: neither kept nor shared. */
+  readonly keep: { readonly id: string; readonly config: RouteGrantConfig } | null
+}
+
+const DEFAULT_ENGINE_TIMEOUT_MS = 500
+
+const PUBLIC: Decision = Object.freeze({
+  decision: 'allow',
+  reasons: Object.freeze([]),
+  errors: Object.freeze([]),
+  source: 'route',
+  policyVersion: 'none',
+})
+
+/**
+ * Answers what bind asks: from a grant, else from the engine, keeping the answer as a grant where it may be.
+ *
+ * A live grant, and an engine that answers at once, need no promise. Concurrent misses of one key ask the engine
+ * once. Answers with errors in them, and refusals, are never kept.
+ *
+ * @returns a frozen decision, or `engine_unavailable`.
+ * @throws for what the configuration cannot have let pass, such as an unknown engine.
+ * Does not check: that the credential is still good (authenticate).
+ */
+export const createDecide = (options: DecideOptions): Stages['decide'] => {
+  const { store, clock } = options
+  const flights = new Map<string, Flight<Decision>>()
+  const caseOf = createCases(options)
+
+  const settle = (asked: Case, answers: EngineAnswers): Decision | Refusal => {
+    const { engine, requests, batch, keep } = asked
+    if (isRefusal(answers)) return answers
+    if (answers.length !== requests.length) {
+      return unavailable(engine, `${answers.length} answers to ${requests.length} questions`)
+    }
+    const policyVersion = engine.policyVersion()
+    // Policies that changed in between: nobody can say which of them answered.
+    const config = keep !== null && policyVersion === asked.policyVersion ? keep.config : null
+    const conclusion = conclude(answers, config)
+    const expiresAtMs = expiry(asked, conclusion.lifeMs)
+    if (keep === null || !(expiresAtMs > clock.nowMs())) {
+      return decisionOf(conclusion, { source: 'engine', policyVersion, batch, grant: undefined })
+    }
+    // A deny that is kept grants nothing.
+    const grant = conclusion.decision === 'allow' ? Object.freeze({ id: keep.id, expiresAtMs }) : undefined
+    const kept = decisionOf(conclusion, { source: 'grant', policyVersion, batch, grant })
+    store.put({
+      id: keep.id,
+      decision: kept,
+      expiresAtMs,
+      lifeMs: expiresAtMs - asked.askedAtMs,
+      position: null,
+    })
+    return decisionOf(conclusion, { source: 'engine', policyVersion, batch, grant })
+  }
+
+  const answerShared = async (asked: Case, signal: () => AbortSignal): Promise<Decision | Refusal> => {
+    const shared = asked.keep && (await store.getShared?.(asked.keep.id, signal()))
+    if (!shared || shared.expiresAtMs <= clock.nowMs()) {
+      return settle(asked, await asked.engine.evaluate(asked.requests, signal))
+    }
+    store.put(shared)
+    return Object.freeze({ ...shared.decision, source: 'grant-shared' })
+  }
+
+  const answer = (
+    asked: Case,
+    signal: () => AbortSignal,
+  ): Decision | Refusal | Promise<Decision | Refusal> => {
+    if (store.getShared !== undefined && asked.keep !== null) return answerShared(asked, signal)
+    const answers = asked.engine.evaluate(asked.requests, signal)
+    if (answers instanceof Promise) return answers.then((known) => settle(asked, known))
+    return settle(asked, answers)
+  }
+
+  const ask = (asked: Case, caller: Question['signal']): Decision | Refusal | Promise<Decision | Refusal> => {
+    let controller: AbortController | null = null
+    const control = (): AbortController => {
+      controller ??= new AbortController()
+      return controller
+    }
+    const answers = answer(asked, () => control().signal)
+    if (!(answers instanceof Promise)) return answers
+    const { engine, keep } = asked
+    const timeoutMs = engine.timeoutMs ?? options.engineTimeoutMs ?? DEFAULT_ENGINE_TIMEOUT_MS
+    const flight = startFlight(answers, {
+      timeoutMs,
+      timedOut: unavailable(engine, `no answer within ${timeoutMs} ms`),
+      abort: () => control().abort(),
+      onEnd: () => {
+        if (keep !== null) flights.delete(keep.id)
+      },
+    })
+    if (keep !== null) flights.set(keep.id, flight)
+    return flight.join(caller())
+  }
+
+  return (question) => {
+    if (question.route.access === 'public') return PUBLIC
+    const asked = caseOf(question)
+    const id = asked.keep?.id
+    if (id === undefined) return ask(asked, question.signal)
+    const grant = store.get(id)
+    if (grant !== undefined) return grant.decision
+    const underWay = flights.get(id)
+    return underWay === undefined ? ask(asked, question.signal) : underWay.join(question.signal())
+  }
+}
+
+/** Makes the case of a question; what is the same for all requests of a route is made once. */
+const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) => {
+  const scopeTexts = new Map<number, string>()
+
+  const scopeTextOf = (route: Route, engine: Engine, grant: RouteGrantConfig): string => {
+    const known = scopeTexts.get(route.index)
+    if (known !== undefined) return known
+    const mappingHash = mappingHashes[route.index]
+    if (mappingHash === undefined) throw new Error(`the route ${route.name} has no mapping hash`)
+    const names = { route: route.name, engine: engine.name, engineType: engine.type }
+    const text = grantScopeText({ ...names, mappingHash, grant })
+    scopeTexts.set(route.index, text)
+    return text
+  }
+
+  return ({ route, identity, bound }: Question): Case => {
+    const requests = bound.accessRequests
+    const engine = engines.get(route.engine)
+    const config = routes[route.index]
+    if (engine === undefined || config === undefined) throw new Error(`the route ${route.name} has no engine`)
+    // Every one of none is allowed: asking nothing must not be a way in.
+    if (identity === null || requests.length === 0) throw new Error(`the route ${route.name} asks nothing`)
+    const { credential } = identity
+    const policyVersion = engine.policyVersion()
+    const keep =
+      config !== null && bound.cacheable
+        ? { id: grantKey(scopeTextOf(route, engine, config), policyVersion, credential, requests), config }
+        : null
+    return {
+      engine,
+      requests,
+      batch: bound.batch,
+      credential,
+      policyVersion,
+      askedAtMs: clock.nowMs(),
+      keep,
+    }
+  }
+}
+
+const expiry = ({ askedAtMs, credential }: Case, lifeMs: number): number =>
+  Math.min(askedAtMs + lifeMs, credential.expiresAt === undefined ? Infinity : credential.expiresAt * 1000)
+
+const unavailable = (engine: Engine, what: string): Refusal =>
+  refuse('decide', 'engine_unavailable', `engine ${engine.name}: ${what}`)

@@ -1,0 +1,95 @@
+import { isUtf8 } from 'node:buffer'
+import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs'
+import type { Finding } from '../../../core/problem.ts'
+
+export type Report = (finding: Finding) => void
+
+/** A file of an engine, as it was read. */
+export interface SourceFile {
+  readonly path: string
+  readonly content: Buffer
+}
+
+/** A text that Cedar is given, and where it is from. */
+export interface Piece {
+  readonly file: string
+  /** The text of the whole file. */
+  readonly whole: string
+  /** Where the piece starts in the whole, in UTF-16 units. */
+  readonly start: number
+  readonly text: string
+}
+
+export const wholePiece = (file: string, whole: string): Piece => ({ file, whole, start: 0, text: whole })
+
+/** What and how bad a finding is, apart from its place and message. */
+export interface FindingKind {
+  readonly rule: string
+  readonly severity: Finding['severity']
+}
+
+/** A finding at an offset (UTF-16 units) of a file's text; columns count code points. */
+export const findingAt = (
+  { file, whole }: Pick<Piece, 'file' | 'whole'>,
+  offset: number,
+  kind: FindingKind,
+  message: string,
+): Finding => {
+  const lineStart = offset === 0 ? 0 : whole.lastIndexOf('\n', offset - 1) + 1
+  return {
+    ...kind,
+    file,
+    line: whole.slice(0, lineStart).split('\n').length,
+    column: [...whole.slice(lineStart, offset)].length + 1,
+    message,
+  }
+}
+
+const MAX_MESSAGE = 500
+
+/** The text on one line, and not endless. */
+export const oneLine = (text: string): string => {
+  const flat = text.replace(/\s+/g, ' ').trim()
+  return flat.length > MAX_MESSAGE ? `${flat.slice(0, MAX_MESSAGE)}…` : flat
+}
+
+/** What Cedar found wrong in a piece, one finding an error, each at its place in the file. */
+export const cedarFindings = (
+  errors: readonly DetailedError[],
+  piece: Piece,
+  kind: FindingKind,
+): readonly Finding[] =>
+  errors.flatMap((error) => [
+    cedarFinding(error, piece, kind),
+    ...cedarFindings(error.related ?? [], piece, kind),
+  ])
+
+const cedarFinding = (error: DetailedError, piece: Piece, kind: FindingKind): Finding => {
+  const [place] = error.sourceLocations ?? []
+  const more = [place?.label, error.help].filter((text) => typeof text === 'string' && text !== '')
+  const offset = piece.start + unitsOfBytes(piece.text, place?.start ?? 0)
+  return findingAt(piece, offset, kind, oneLine([error.message, ...more].join('; ')))
+}
+
+// Cedar counts the bytes of UTF-8.
+const unitsOfBytes = (text: string, bytes: number): number =>
+  Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8').length
+
+/** The text of a file without its byte order mark; null after a file that is not UTF-8 was reported. */
+export const decodeSource = ({ path, content }: SourceFile, rule: string, report: Report): string | null => {
+  const text = content.toString('utf8')
+  if (isUtf8(content)) return text.startsWith('\ufeff') ? text.slice(1) : text
+  const valid = Buffer.from(text, 'utf8')
+  let bytes = 0
+  while (bytes < content.length && content[bytes] === valid[bytes]) bytes += 1
+  const offset = content.subarray(0, bytes).toString('utf8').length
+  report(
+    findingAt(
+      { file: path, whole: text },
+      offset,
+      { rule, severity: 'error' },
+      'found a byte that is not UTF-8',
+    ),
+  )
+  return null
+}

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
+import { z } from 'zod'
+import { canonicalText } from '../../../core/canonical-hash.ts'
+import type { Log } from '../../../core/log.ts'
+import { refuse } from '../../../core/refusals.ts'
+import type { Preparation, Settings } from '../../../core/settings.ts'
+import { type EntityStore, readEntities } from './cedar-entities.ts'
+import { type Evaluation, evaluateByCedar } from './cedar-evaluate.ts'
+import type { SourceFile } from './cedar-findings.ts'
+import { namedEntities } from './cedar-literals.ts'
+import {
+  type CedarPolicy,
+  policyTexts,
+  readPolicies,
+  relativeNames,
+  validatePolicies,
+} from './cedar-policies.ts'
+import { namespacedActions, readSchema } from './cedar-schema.ts'
+import { preparePolicies } from './cedar-slots.ts'
+import { defineEngine, type Engine } from './engine.ts'
+
+const config = (s: Settings) =>
+  z
+    .strictObject({
+      type: z.literal('cedar'),
+      policies: z.array(s.glob()).min(1).describe('Files of Cedar policies; patterns may hold * and **.'),
+      schema: s
+        .path()
+        .optional()
+        .describe(
+          'A Cedar schema, or one in JSON (*.json), default none: policies and requests are not validated.',
+        ),
+      entities: s
+        .path()
+        .optional()
+        .describe("Entities in Cedar's JSON, default none: only what the request says is known."),
+    })
+    .describe('Cedar, evaluated in this process.')
+
+type CedarConfig = z.infer<ReturnType<typeof config>>
+
+/**
+ * Cedar in this process; answers at once.
+ *
+ * Subjects and resources are `Type::"id"`, actions `Action::"name"`. Every mistake in policies, schema and
+ * entities is found when the configuration is loaded, and placed in its own file.
+ */
+export const cedar = defineEngine({
+  type: 'cedar',
+  config,
+  prepare: (name, settings: CedarConfig, preparation) => {
+    const files = readFiles(settings, preparation)
+    const schema = files.schema && readSchema(files.schema, preparation.reportFinding)
+    const policies = readPolicies(files.policies, preparation.reportFinding)
+    if (schema !== null) validatePolicies(policies, schema, preparation.reportFinding)
+    // Entities are not told apart from their schema's mistakes while there are any.
+    const readable = files.entities !== null && (schema !== null || files.schema === null)
+    const entities = readable ? readEntities(files.entities, schema, preparation.reportFinding) : null
+    const policyVersion = versionOf(files)
+    const { log } = preparation
+    return () => createEngine({ name, policies, schema, entities: entities ?? new Map(), policyVersion, log })
+  },
+})
+
+interface CedarFiles {
+  readonly policies: readonly SourceFile[]
+  readonly schema: SourceFile | null
+  readonly entities: SourceFile | null
+}
+
+const readFiles = (settings: CedarConfig, { readGlob, readFile }: Preparation): CedarFiles => {
+  const policies = new Map<string, SourceFile>()
+  for (const [index, pattern] of settings.policies.entries()) {
+    // A file that two patterns match is one file.
+    for (const file of readGlob(pattern, ['policies', index])) policies.set(file.path, file)
+  }
+  const read = (path: string | undefined, key: string): SourceFile | null => {
+    const content = path === undefined ? null : readFile(path, [key])
+    return path === undefined || content === null ? null : { path, content }
+  }
+  return {
+    policies: [...policies.values()].sort((left, right) => (left.path < right.path ? -1 : 1)),
+    schema: read(settings.schema, 'schema'),
+    entities: read(settings.entities, 'entities'),
+  }
+}
+
+/** `sha256:` over the very bytes of every file, and the names by which policies without `@id` go. */
+const versionOf = ({ policies, schema, entities }: CedarFiles): string => {
+  const names = relativeNames(policies.map(({ path }) => path))
+  const hash = createHash('sha256')
+  const add = (role: string, name: string, content: Buffer): void => {
+    hash.update(canonicalText([role, name, content.length])).update(content)
+  }
+  for (const { path, content } of policies) add('policies', names.get(path) ?? path, content)
+  if (schema !== null) add('schema', schema.path.endsWith('.json') ? 'json' : 'cedar', schema.content)
+  if (entities !== null) add('entities', 'json', entities.content)
+  return `sha256:${hash.digest('hex')}`
+}
+
+const createEngine = (parts: {
+  readonly name: string
+  readonly policies: readonly CedarPolicy[]
+  readonly schema: Schema | null
+  readonly entities: EntityStore
+  readonly policyVersion: string
+  readonly log: Log
+}): Engine => {
+  const { name, policies, schema, entities, policyVersion, log } = parts
+  const named = new Set<string>()
+  for (const { json } of policies) namedEntities(json, named)
+  const evaluation: Evaluation = {
+    prepared: preparePolicies(name, { staticPolicies: policyTexts(policies) }, schema),
+    effects: new Map(policies.map(({ id, effect }) => [id, effect])),
+    hasSchema: schema !== null,
+    entities,
+    named,
+    actionTypes: schema === null ? new Map() : namespacedActions(schema),
+  }
+  return {
+    name,
+    type: 'cedar',
+    policyVersion: () => policyVersion,
+    evaluate: (requests) => {
+      try {
+        return requests.map((request) => evaluateByCedar(request, evaluation))
+      } catch (bug) {
+        // What a request can cause comes back as an answer: this is Cedar's own failure.
+        log.error({ engine: name, stack: bug instanceof Error ? bug.stack : String(bug) }, 'Cedar broke')
+        return refuse('decide', 'engine_unavailable', `engine ${name}: Cedar broke; its stack is in the log`)
+      }
+    },
+    close: () => evaluation.prepared.release(),
+  }
+}

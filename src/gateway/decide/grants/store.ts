@@ -1,0 +1,28 @@
+import type { Decision } from '../../../core/decision.ts'
+
+/** A decision that is kept: an allow, or for as long as `denyTtl` says a deny. */
+export interface Grant {
+  /** The derived key; see `grantKey`. */
+  readonly id: string
+  /** What a hit answers, ready made; its source is `grant`. */
+  readonly decision: Decision
+  /** Wall clock. Never later than the credential's end. */
+  readonly expiresAtMs: number
+  /** How long it lives from when the engine was asked, whatever becomes of the wall clock. */
+  readonly lifeMs: number
+  /** Of the revocation feed, held before the engine was asked; null where there is no feed. */
+  readonly position: string | null
+}
+
+/** Where grants are kept. */
+export interface GrantStore {
+  /** A live grant of this process, at once. */
+  readonly get: (id: string) => Grant | undefined
+  readonly put: (grant: Grant) => void
+  readonly delete: (id: string) => void
+  /**
+   * A live grant that another process made; asked when `get` has none, before the engine is.
+   * A store that cannot be reached has none. Not there when nothing is shared.
+   */
+  readonly getShared?: (id: string, signal: AbortSignal) => Promise<Grant | undefined>
+}
