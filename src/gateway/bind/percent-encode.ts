@@ -1,5 +1,9 @@
-const NOT_PCHAR = /[^A-Za-z0-9\-._~!$&'()*+,=:@]/gu
-const KEPT_ENCODED = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@;]|%[0-9A-F]{2})*$/
+// Of what may stand raw in a path, `&`, `=`, `+` and `;` are encoded too: they mean something in a query.
+const NOT_PLAIN = /[^A-Za-z0-9\-._~!$'(),*:@]/gu
+const QUERY_DELIMITERS = /[&=+]/g
+const CANONICAL = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@;]|%[0-9A-F]{2})*$/
+const HAS_PARAMETERS = /;|%3B/
+const HAS_OCTET = /%[0-9A-F]{2}/
 
 const encodeCharacter = (character: string): string => {
   let encoded = ''
@@ -10,23 +14,25 @@ const encodeCharacter = (character: string): string => {
 }
 
 /**
- * A value as one path segment in canonical form: it cannot add a segment, a query or a fragment.
+ * A value as one path segment, or as one value of a query: it can add nothing to either.
  *
  * Does not check for dot segments, which only the whole path can tell.
  *
  * @see https://www.rfc-editor.org/rfc/rfc3986#section-3.3
  */
-export const encodeSegment = (value: string): string => value.replace(NOT_PCHAR, encodeCharacter)
+export const encodeSegment = (value: string): string => value.replace(NOT_PLAIN, encodeCharacter)
 
 /**
- * A capture in canonical form. The tail of a path keeps its slashes.
+ * A capture, encoded again. The tail of a path keeps its slashes.
  *
- * What is a canonical segment already stays as it is. It may hold an encoded octet or a `;` only where the
- * route takes such paths (`allowEncodedSlash`, `allowPathParameters`), which keeps the segment encoded: a canonical
- * path has no `%25` before two hex digits, so that decoding cannot have made one.
+ * A segment may hold an encoded octet or a `;` only where the route takes such paths (`allowEncodedSlash`,
+ * `allowPathParameters`), which keeps the segment encoded: a canonical path has no `%25` before two hex digits,
+ * so that decoding cannot have made one. Parameters stay as they came, and are not fit for a query.
  */
-export const encodeCapture = (value: string): string =>
-  value
-    .split('/')
-    .map((segment) => (KEPT_ENCODED.test(segment) ? segment : encodeSegment(segment)))
-    .join('/')
+export const encodeCapture = (value: string): string => value.split('/').map(encodeCaptured).join('/')
+
+const encodeCaptured = (segment: string): string => {
+  if (!CANONICAL.test(segment)) return encodeSegment(segment)
+  if (HAS_PARAMETERS.test(segment)) return segment
+  return HAS_OCTET.test(segment) ? segment.replace(QUERY_DELIMITERS, encodeCharacter) : encodeSegment(segment)
+}

@@ -13,9 +13,9 @@ export interface Rewrite {
 /**
  * Compiles a rewrite.
  *
- * In its expressions every string that a caller could have chosen is percent-encoded: captures as they are
- * in the canonical path, everything else as one path segment. The result is checked like a request's target,
- * and must be canonical already. The request's query stays, unless the rewrite has one of its own.
+ * In its expressions every string that a caller could have chosen is percent-encoded, so that it stays one
+ * segment or one value of a query; the tail of a path keeps its slashes. The result is checked like a request's
+ * target, and must be canonical already. The request's query stays, unless the rewrite has one of its own.
  */
 export const compileRewrite = (text: string, compilation: Compilation): Rewrite => {
   const at = ['rewrite']
@@ -30,9 +30,14 @@ export const compileRewrite = (text: string, compilation: Compilation): Rewrite 
     render: (scope, request) => {
       const target = template.render(scope)
       if (target === undefined) return fail(scope, code, 'rewrite: there is no value')
-      const problem = targetProblem(target, needsOf(request.path))
+      const needs = needsOf(request.path)
+      const problem = targetProblem(target, needs)
       if (problem !== null) return fail(scope, 'bad_request', `rewrite: the result ${problem}`)
-      return target.includes('?') ? target : target + request.query
+      if (!target.includes('?')) return target + request.query
+      // Captures with parameters hold what separates the keys of a query.
+      return needs.pathParameters && template.constant === null
+        ? fail(scope, 'bad_request', 'rewrite: a path with a semicolon cannot be made into a query')
+        : target
     },
   }
 }

@@ -316,6 +316,15 @@ describe('expressions', () => {
     ])
   })
 
+  it('start anew for each request', () => {
+    const plan = contextPlan('$body.items.filter(i, i > 1.0).map(i, [i] + body.items)')
+    const first = askedOf(plan, { body: '{"items":[1,2]}' })
+    assert.deepEqual(first.context.value, [[2, 1, 2]])
+    assert.equal(refusalOf(plan, { body: '{"items":[1,"x"]}' }).refusal, 'bad_request')
+    assert.deepEqual(askedOf(plan, { body: '{"items":[3]}' }).context.value, [[3, 3]])
+    assert.deepEqual(askedOf(plan, { body: '{"items":[1,2]}' }), first)
+  })
+
   it('give text that can be sent as JSON, or nothing', () => {
     const body = '{"emoji":"😀"}'
     assert.equal(mapped('$body.emoji', { body }), '😀')
