@@ -35,10 +35,15 @@ const COLUMNS = [
   'source',
 ] as const
 
-const toRow = ({ route, match, file, line }: ConfiguredRoute): RouteRow => ({
-  methods: match.methods === null ? '*' : match.methods.join(','),
-  host: match.host ?? '*',
-  path: match.path,
+const methodsAndPath = (match: ConfiguredRoute['match']): Pick<RouteRow, 'methods' | 'path'> => {
+  if (typeof match !== 'string') return { methods: match.methods?.join(',') ?? '*', path: match.path }
+  const [methods = '', path = ''] = match.trim().split(/\s+/, 2)
+  return { methods, path }
+}
+
+const toRow = ({ route, match, host, file, line }: ConfiguredRoute): RouteRow => ({
+  ...methodsAndPath(match),
+  host: host ?? '*',
   name: route.name,
   access: route.access,
   authenticate: route.authenticate.join(','),
