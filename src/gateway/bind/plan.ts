@@ -71,7 +71,8 @@ const VOLATILE: ReadonlySet<string> = new Set([...QUANTISABLE, 'request.id'])
 export const compilePlan = (source: MappingSource, report: (problem: Problem) => void): MappingPlan => {
   const { evaluation, evaluations, headers, rewrite, quantiseMs, secrets } = source
   reportPresence(source, report)
-  const within = (place: Place): Compilation => ({ visible: visibleFrom(source, place), report })
+  const visible = visibleFrom(source)
+  const within = (place: Place): Compilation => ({ visible: { ...visible, place }, report })
   const questions = compileQuestions(source, within('evaluation'))
   const headerPlans = compileHeaders(headers ?? {}, within('headers'))
   const rewritePlan = rewrite === undefined ? null : compileRewrite(rewrite, within('rewrite'))
@@ -115,17 +116,16 @@ const reportPresence = (source: MappingSource, report: (problem: Problem) => voi
   }
 }
 
-const visibleFrom = (source: MappingSource, place: Place): Visible => {
+const visibleFrom = (source: MappingSource): Omit<Visible, 'place'> => {
   const unreadable = new Map(UNREADABLE_HEADERS)
   for (const name of source.unreadableHeaders ?? []) {
     unreadable.set(name, 'it carries a credential, or is set by a route')
   }
   return {
-    place,
     isPublic: source.access === 'public',
     captures: source.captures,
     secrets: [...source.secrets.keys()],
-    unreadableHeaders: source.unreadableHeaders === undefined ? UNREADABLE_HEADERS : unreadable,
+    unreadableHeaders: unreadable,
   }
 }
 
