@@ -48,7 +48,7 @@ export const printRequest = ({ title, request }: Step, number: number, paint: Pa
 export const printAnswer = ({ status, reason, decisionId, body }: Answer, paint: Paint): string => {
   const text = body.trim().replaceAll('\n', ' ')
   return indent([
-    paint(status < 400 ? 'green' : 'yellow', `< ${status} ${reason}`),
+    paint(status < 400 ? 'green' : 'yellow', `< ${status} ${reason}`.trimEnd()),
     `< Sallyport-Decision-Id: ${decisionId ?? '(none)'}`,
     ...(text === '' ? [] : [`< ${text.length > MAX_BODY ? `${text.slice(0, MAX_BODY)}…` : text}`]),
   ])

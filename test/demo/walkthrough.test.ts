@@ -33,6 +33,7 @@ describe('the walkthrough', () => {
   const seen: string[] = []
   let server: Server
   let gatewayUrl = ''
+  let minted = 0
   before(async () => {
     server = createServer((request, response) => {
       seen.push(`${request.method} ${request.url} ${request.headers.host} ${request.headers.authorization}`)
@@ -49,7 +50,10 @@ describe('the walkthrough', () => {
       gatewayUrl,
       steps,
       colour,
-      mint: async (name) => `token-of-${name}`,
+      mint: async (name, options) => {
+        minted += 1
+        return `token-of-${name}${options?.mfa === true ? '-mfa' : ''}`
+      },
       partnerKey: 'partner-key',
       readRecord: async (id) => RECORDS[id] ?? null,
       write: (part) => {
@@ -100,6 +104,17 @@ describe('the walkthrough', () => {
       { ...step('/two', { source: 'grant' }), besidePrevious: true },
     ])
     assert.match(text, /to decide: 812 µs by the engine, 9 µs by the grant/)
+  })
+
+  test('sends the same token for the same person, and another one with a second factor', async () => {
+    minted = 0
+    const mfa: Step = { ...step('/one'), request: { method: 'GET', path: '/one', as: 'alice', mfa: true } }
+    await walk([step('/one'), mfa, step('/two')])
+    assert.equal(minted, 2)
+    assert.deepEqual(
+      seen.slice(-3).map((line) => line.split(' ').at(-1)),
+      ['token-of-alice', 'token-of-alice-mfa', 'token-of-alice'],
+    )
   })
 
   test('sends a path as it is written, and the host that the URL names', async () => {
