@@ -12,9 +12,13 @@ const steps = [
     'structure (test/architecture.test.ts)',
     // The variable is set when a test runs this check, and would keep Node from running any test here.
     () =>
-      run(process.execPath, ['--test', join(root, 'dist', 'test', 'architecture.test.js')], {
-        env: { ...process.env, NODE_TEST_CONTEXT: undefined },
-      }),
+      run(
+        process.execPath,
+        ['--test', '--test-reporter=spec', join(root, 'dist', 'test', 'architecture.test.js')],
+        {
+          env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+        },
+      ),
   ],
 ]
 
