@@ -2,11 +2,15 @@
 import { join } from 'node:path'
 import { build, install, root, run } from './prepare.mjs'
 
+// biome writes colours into files, too, unless it is told not to.
+const colours = process.stdout.isTTY ? [] : ['--colors=off']
+
 const steps = [
   ['types (tsc)', build],
   [
     'format and lint (biome)',
-    () => run(process.execPath, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'ci']),
+    () =>
+      run(process.execPath, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'ci', ...colours]),
   ],
   [
     'structure (test/architecture.test.ts)',

@@ -1,18 +1,20 @@
-// npm run schema: writes config/sallyport.schema.json, which editors read, from the schemas in the code.
+// npm run schema: writes what editors read, config/*.schema.json, from the schemas in the code.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { prepare, root } from './prepare.mjs'
 
-const writeSchema = () => {
-  const printed = spawnSync(process.execPath, [join(root, 'bin', 'sallyport'), 'schema'], {
+const writeSchema = (name, ...options) => {
+  const printed = spawnSync(process.execPath, [join(root, 'bin', 'sallyport'), 'schema', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
   })
   if (printed.status !== 0) return false
-  writeFileSync(join(root, 'config', 'sallyport.schema.json'), printed.stdout)
+  writeFileSync(join(root, 'config', name), printed.stdout)
   return true
 }
 
-process.exitCode = prepare() && writeSchema() ? 0 : 1
+const written = () => writeSchema('sallyport.schema.json') && writeSchema('routes.schema.json', '--routes')
+
+process.exitCode = prepare() && written() ? 0 : 1
