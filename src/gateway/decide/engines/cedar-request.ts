@@ -24,7 +24,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 const NO_PROPERTIES: JsonObject = {}
 
 /** All that can be reached from some entities by parents, attributes and tags, themselves included. */
-export const reachable = (entities: EntityStore, from: Iterable<string>): ReadonlySet<string> => {
+const reachable = (entities: EntityStore, from: Iterable<string>): ReadonlySet<string> => {
   const seen = new Set(from)
   // A set's iteration also visits what is added meanwhile.
   for (const key of seen) {
@@ -48,10 +48,9 @@ export const cedarQuestion = (
 ): CedarQuestion | { readonly problem: string } => {
   const problem = unreadable(request, 0)
   if (problem !== null) return { problem: `Cedar cannot be asked: the request has ${problem}` }
-  const { subject, resource, context } = request
-  const action = { ...request.action, type: actionTypes.get(request.action.name) ?? 'Action' }
+  const { subject, action, resource, context } = request
   const principal = uid(subject.type, subject.id)
-  const actionUid = uid(action.type, action.name)
+  const actionUid = uid(actionTypes.get(action.name) ?? 'Action', action.name)
   const resourceUid = uid(resource.type, resource.id)
   const merged = ownEntities(
     [

@@ -54,7 +54,7 @@ export const cedar = defineEngine({
     const schema = files.schema && readSchema(files.schema, preparation.reportFinding)
     const policies = readPolicies(files.policies, preparation.reportFinding)
     if (schema !== null) validatePolicies(policies, schema, preparation.reportFinding)
-    // Entities are not told apart from their schema's mistakes while there are any.
+    // Entities cannot be checked against a schema that is itself wrong.
     const readable = files.entities !== null && (schema !== null || files.schema === null)
     const entities = readable ? readEntities(files.entities, schema, preparation.reportFinding) : null
     const policyVersion = versionOf(files)

@@ -8,7 +8,7 @@ interface Held {
   readonly endsAtUs: number
 }
 
-// The key, the entry's objects and their slots in the map, roughly (measured: 0.9 kB with one reason).
+// The key, the objects and their places in the map, rounded up (measured: 0.6 kB of heap, 0.9 kB of the process).
 const OVERHEAD_BYTES = 1024
 
 /**
