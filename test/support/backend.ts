@@ -51,7 +51,7 @@ export const startRawBackend = async (
     const next: RawAnswer = script[Math.min(answered, script.length - 1)] ?? OK
     answered += 1
     if (typeof next === 'function') next(request, socket)
-    else socket.write(next)
+    else socket.write(next, 'latin1')
   }
 
   const server = createTcpServer((socket) => {

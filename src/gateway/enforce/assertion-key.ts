@@ -32,7 +32,7 @@ export interface AssertionSettings {
  */
 export const prepareAssertion = (
   config: AssertionConfig,
-  preparation: Preparation,
+  preparation: Pick<Preparation, 'readFile' | 'report'>,
 ): (() => AssertionSettings) => {
   let key = config.keyFile === undefined ? null : readKey(config.keyFile, preparation)
   return () => {
@@ -41,7 +41,10 @@ export const prepareAssertion = (
   }
 }
 
-const readKey = (path: string, preparation: Preparation): AssertionKey | null => {
+const readKey = (
+  path: string,
+  preparation: Pick<Preparation, 'readFile' | 'report'>,
+): AssertionKey | null => {
   const at = ['keyFile']
   const content = preparation.readFile(path, at)
   if (content === null) return null

@@ -1,10 +1,10 @@
-import { sign } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { AccessRequest } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import { randomUuidV7 } from '../../core/uuid.ts'
 import type { Passage } from '../pipeline.ts'
 import type { AssertionSettings } from './assertion-key.ts'
+import { createJwsSigner } from './compact-jws.ts'
 
 /** Says to an application, signed, who is asking and what was allowed. */
 export interface Assertion {
@@ -36,13 +36,7 @@ const KEPT_MAX = 20_000
 export const createAssertion = (settings: AssertionSettings, clock: Clock): Assertion => {
   const { issuer, ttlMs, key } = settings
   const kept = new LRUCache<string, Kept>({ max: KEPT_MAX })
-  const header = encode({ alg: 'ES256', typ: 'JWT', kid: key.kid })
-
-  const signed = (claims: object): string => {
-    const input = `${header}.${encode(claims)}`
-    const signature = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' })
-    return `${input}.${signature.toString('base64url')}`
-  }
+  const signed = createJwsSigner(key, 'JWT')
 
   return {
     jwks: key.jwks,
@@ -106,5 +100,3 @@ const numericDate = (nowMs: number, atMs: number): number => {
   const whole = Math.floor(atMs / 1000)
   return whole * 1000 > nowMs ? whole : atMs / 1000
 }
-
-const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')

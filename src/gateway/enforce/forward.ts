@@ -1,14 +1,14 @@
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
-import { refuse } from '../../core/refusals.ts'
+import { isRefusal, refuse } from '../../core/refusals.ts'
 import type { Passage, Stages } from '../pipeline.ts'
 import type { Assertion } from './assertion.ts'
 import { answerBuiltIn } from './built-ins.ts'
 import { hasBody } from './hop-by-hop.ts'
-import { type RelayOptions, relay, type UpstreamRequest } from './relay.ts'
+import { type RelayOptions, type RelayOutcome, relay, type UpstreamRequest } from './relay.ts'
 import { relayBody } from './request-body.ts'
 import { createRequestHeaders, type RequestHeaderRules } from './request-headers.ts'
-import { mayRetry, refusalOf } from './upstream-failure.ts'
+import { mayRetry, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
 import type { Origin, Upstream, Upstreams } from './upstreams.ts'
 
 type HeadersOf = ReturnType<typeof createRequestHeaders>
@@ -55,18 +55,21 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     const origin = upstream.pick()
     const request = upstreamRequest(passage, headersOf, hostFor(upstream, origin, passage), token)
     let outcome = await send(origin, request)
-    if (outcome !== true && mayRetry(outcome, request.method, request.body === null)) {
+    if (isFailure(outcome) && mayRetry(outcome, request.method, request.body === null)) {
       log.debug(
         { upstream: name, decisionId, code: outcome.code },
         'a kept connection was stale; asking once more',
       )
       outcome = await send(origin, request)
     }
-    if (outcome === true) return true
+    if (!isFailure(outcome)) return outcome
     log.warn({ upstream: name, decisionId, code: outcome.code }, 'the upstream did not answer')
     return refusalOf(outcome, name)
   }
 }
+
+const isFailure = (outcome: RelayOutcome): outcome is UpstreamFailure =>
+  outcome !== true && !isRefusal(outcome)
 
 const hostFor = ({ config }: Upstream, origin: Origin, { accepted }: Passage): string => {
   if (config.host === 'preserve') return accepted.request.authority

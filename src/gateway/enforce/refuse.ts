@@ -3,7 +3,6 @@ import type { Exchange } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import { REFUSALS, type Refusal } from '../../core/refusals.ts'
 import { prefersHtml } from './accepts-html.ts'
-import { hasBody } from './hop-by-hop.ts'
 
 /** An answer that is complete in itself. */
 export interface RefusalAnswer {
@@ -51,13 +50,11 @@ export const refusalAnswer = (
  * @param decisionId null when the refusal has no record of its own.
  */
 export const refuse = (exchange: Exchange, refusal: Refusal, decisionId: string | null): void => {
-  const { head, body, reply } = exchange
+  const { head, reply } = exchange
   if (reply.headSent()) return reply.abort()
   const answer = refusalAnswer(refusal, acceptOf(head.headers), decisionId)
-  // A caller who is still sending is told to stop; the rest is read and thrown away, so that the answer arrives.
-  const unread = hasBody(head.headers) && !body.readableEnded
-  reply.head(answer.status, '', unread ? [...answer.headers, 'Connection', 'close'] : answer.headers)
-  if (unread) body.resume()
+  // The transport closes the connection where the caller is still sending.
+  reply.head(answer.status, '', answer.headers)
   reply.end(head.method === 'HEAD' ? undefined : answer.body)
 }
 

@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
+import { isRefusal, type Refusal } from '../../core/refusals.ts'
+import { CALLER_GONE } from './request-body.ts'
 import { rawPairs, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
-import { BAD_ANSWER, NO_CONNECTION, STALLED, type UpstreamFailure } from './upstream-failure.ts'
+import { BAD_ANSWER, NO_CONNECTION, NOT_HTTP, STALLED, type UpstreamFailure } from './upstream-failure.ts'
 import type { Origin } from './upstreams.ts'
 
 /** A request as an application gets it. */
@@ -28,27 +30,27 @@ export interface RelayOptions {
 /**
  * Sends one request and streams the answer to the caller, each side at the pace of the other.
  *
- * @returns true when the answer is complete, or was cut after its head, or the caller is gone; a failure when nothing
- * was sent to the caller. Rejects for a bug only.
+ * @returns true when the answer is complete, or was cut after its head, or the caller is gone; when nothing was sent
+ * to the caller, the application's failure, or the refusal by which the caller's own body ended. Rejects for a bug.
  */
 export const relay = (
   origin: Origin,
   request: UpstreamRequest,
   exchange: Exchange,
   options: RelayOptions,
-): Promise<true | UpstreamFailure> =>
+): Promise<RelayOutcome> =>
   new Promise((resolve, reject) => {
     const signal = exchange.signal()
     let controller: Dispatcher.DispatchController | null = null
     let finished = false
 
-    const finish = (outcome: true | UpstreamFailure | Error): void => {
+    const finish: Ending['finish'] = (outcome) => {
       if (finished) return
       finished = true
       clearTimeout(wait)
       signal.removeEventListener('abort', onCallerGone)
       if (request.body !== null && !Buffer.isBuffer(request.body)) request.body.destroy()
-      if (outcome instanceof Error) reject(outcome)
+      if (outcome instanceof Error && !isRefusal(outcome)) reject(outcome)
       else resolve(outcome)
     }
     const onCallerGone = (): void => {
@@ -80,9 +82,11 @@ export const relay = (
     })
   })
 
+export type RelayOutcome = true | Refusal | UpstreamFailure
+
 interface Ending {
   /** Only the first call counts. An error is a bug. */
-  readonly finish: (outcome: true | UpstreamFailure | Error) => void
+  readonly finish: (outcome: RelayOutcome | Error) => void
   readonly isFinished: () => boolean
 }
 
@@ -133,7 +137,11 @@ const createAnswer = (
       headers.push('Sallyport-Decision-Id', options.decisionId)
       reply.head(status, reasonPhrase(reason), headers)
       headSent = true
-      if (!bodiless) return
+      if (!bodiless) {
+        // The head goes out at once, however long the content takes: an event stream may begin with silence.
+        reply.write(NOTHING)
+        return
+      }
       // Complete already: undici would compare the Content-Length of a 304 with the body that it cannot have.
       reply.end()
       ending.finish(true)
@@ -161,14 +169,17 @@ const createAnswer = (
     onResponseError: (_controller, error) => {
       if (ending.isFinished()) return
       const code = codeOf(error)
-      if (headSent) return cut(code ?? 'internal')
+      if (headSent || code === CALLER_GONE) return cut(code ?? 'internal')
       ending.finish(code === null ? error : { code, answered })
     },
   }
 }
 
+const NOTHING = Buffer.alloc(0)
+
 /** Null for an error that nobody gave a code: a bug. */
 const codeOf = (error: Error): string | null => {
+  if (error instanceof errors.HTTPParserError) return NOT_HTTP
   const code: unknown = Reflect.get(error, 'code')
   return typeof code === 'string' ? code : null
 }

@@ -2,7 +2,7 @@ import { type Refusal, type RefusalCode, refuse } from '../../core/refusals.ts'
 
 /** Why an application did not answer; nothing of the answer was sent on. */
 export interface UpstreamFailure {
-  /** Of undici (`UND_ERR_…`), its parser (`HPE_…`), the system (`ECONNREFUSED`), or ours (`SALLYPORT_…`). */
+  /** Of undici (`UND_ERR_…`), the system (`ECONNREFUSED`), or ours (`SALLYPORT_…`). */
   readonly code: string
   /** True when some of an answer had arrived. */
   readonly answered: boolean
@@ -10,6 +10,8 @@ export interface UpstreamFailure {
 
 /** An answer that cannot be passed on. */
 export const BAD_ANSWER = 'SALLYPORT_BAD_ANSWER'
+/** Not an answer of HTTP/1 at all; undici gives no code for it. */
+export const NOT_HTTP = 'SALLYPORT_NOT_HTTP'
 /** No connection of `maxConnections` became free in time. */
 export const NO_CONNECTION = 'SALLYPORT_NO_CONNECTION'
 
