@@ -9,7 +9,7 @@ export interface Connection {
   /** Kept, since a closed socket no longer tells. */
   readonly remoteAddress: string
   readonly capture: HeadCapture
-  /** The body that is still arriving, if any. */
+  /** The body that is still arriving for a reply under way, if any. */
   readonly arriving: () => RequestBody | null
   readonly setArriving: (request: IncomingMessage, body: RequestBody) => void
   /** True when nothing more is read from it as a request. */
@@ -19,6 +19,10 @@ export interface Connection {
   /** A reply is over, sent or not. */
   readonly done: () => void
   readonly isIdle: () => boolean
+  /** True when a reply is under way. */
+  readonly isBusy: () => boolean
+  /** True when no reply is to be sent after the one that is under way. */
+  readonly isLast: () => boolean
   /** Calls back once no reply is under way. */
   readonly whenItsTurn: (send: () => void) => void
   /** Ends the connection in a way that lets the caller read the last reply. */
@@ -51,10 +55,7 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
 
   const reset = (): void => {
     closed = true
-    // A connection that was never more than half there cannot be reset.
-    if (socket.destroyed) return
-    if (typeof socket.resetAndDestroy === 'function' && !socket.connecting) socket.resetAndDestroy()
-    else socket.destroy()
+    if (!socket.destroyed) socket.resetAndDestroy()
   }
 
   // Before Node's own listener, so that the bytes are there when the parser refuses them.
@@ -73,7 +74,7 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
     socket,
     remoteAddress: socket.remoteAddress ?? '',
     capture,
-    arriving: () => (arriving === null || arriving.request.complete ? null : arriving.body),
+    arriving: () => (arriving === null || arriving.request.complete || underWay === 0 ? null : arriving.body),
     setArriving: (request, body) => {
       arriving = { request, body }
     },
@@ -91,6 +92,8 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
       else if (closed) finish()
     },
     isIdle: () => underWay === 0 && capture.text() === '',
+    isBusy: () => underWay > 0,
+    isLast: () => underWay === 1 && turn === null,
     whenItsTurn: (send) => {
       if (underWay === 0) send()
       else turn = send

@@ -54,8 +54,7 @@ export const createHttpExchange = (
   const reply = createHttpReply(response, httpVersion, {
     nowMs: context.nowMs,
     mustClose: () =>
-      connection.isClosed() ||
-      context.isDraining() ||
+      ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||
       // The parser takes what follows such a request for another protocol.
       upgrade ||
       (body !== null && !request.complete && !connection.capture.bodyIsHere()),

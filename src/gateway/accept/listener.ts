@@ -133,12 +133,12 @@ const createHandlers = (
       const connection = connections.get(socket)
       if (connection === undefined || socket.destroyed) return
       const code = parserErrorCode(error)
+      const arriving = connection.arriving()
+      if (arriving !== null) return failBody(connection, arriving, code)
       if (connection.isClosed()) {
         if (code === null) socket.destroy()
         return
       }
-      const arriving = connection.arriving()
-      if (arriving !== null) return failBody(connection, arriving, code)
       const text = code === 'HPE_CLOSED_CONNECTION' ? '' : connection.capture.text()
       if (text?.trim() === '') return endQuietly(connection)
       const refusal = code === null ? CONNECTION_LOST : refusalOfParser(code)
@@ -240,5 +240,6 @@ const closeServer = (
     })
     for (const connection of connections.values()) {
       if (connection.isIdle()) connection.socket.destroy()
+      else if (connection.isBusy()) connection.close()
     }
   })

@@ -29,8 +29,9 @@ export const readPartialHead = (text: string): PartialHead => {
     .replace(VERSION, '')
     .trim()
   const headers: string[] = []
-  for (const line of lines.slice(1)) {
-    const [, name, value] = FIELD.exec(line.replace(/\r$/, '')) ?? []
+  for (const line of lines.slice(1).map((text) => text.replace(/\r$/, ''))) {
+    if (line === '') break
+    const [, name, value] = FIELD.exec(line) ?? []
     if (name !== undefined && value !== undefined) headers.push(name, value)
   }
   return { method, target, httpVersion: requestLine.endsWith(' HTTP/1.0') ? '1.0' : '1.1', headers }
