@@ -27,7 +27,12 @@ export const makeKey = async (kid: string, alg = 'ES256'): Promise<TestKey> => {
 export const makeSecretKey = (kid: string, secret: string | Uint8Array, alg = 'HS256'): TestKey =>
   signerOf(kid, alg, typeof secret === 'string' ? Buffer.from(secret) : secret, { kty: 'oct' })
 
-const signerOf = (kid: string, alg: string, key: webcrypto.CryptoKey | KeyObject | Uint8Array, jwk: JWK): TestKey => {
+const signerOf = (
+  kid: string,
+  alg: string,
+  key: webcrypto.CryptoKey | KeyObject | Uint8Array,
+  jwk: JWK,
+): TestKey => {
   const signText = (payload: string, header: Json = {}): Promise<string> =>
     new CompactSign(Buffer.from(payload))
       .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
