@@ -4,6 +4,8 @@ import {
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
+  sign,
+  verify,
 } from 'node:crypto'
 import type { Preparation } from '../../core/settings.ts'
 import type { AssertionConfig } from './config.ts'
@@ -58,7 +60,14 @@ const readKey = (
   if (privateKey.asymmetricKeyType !== 'ec' || privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
     return report('assertions are signed with ES256, so the key must be on the curve P-256')
   }
+  if (!belongTogether(privateKey)) return report('the public part of the key is not that of its private part')
   return fromPrivate(privateKey)
+}
+
+/** A JWK has both parts, and nobody has compared them. */
+const belongTogether = (privateKey: KeyObject): boolean => {
+  const probe = Buffer.from('sallyport')
+  return verify('sha256', probe, createPublicKey(privateKey), sign('sha256', probe, privateKey))
 }
 
 /** Null for anything that is not a private key; what is wrong with it might quote it. */

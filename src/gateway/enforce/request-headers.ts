@@ -33,8 +33,10 @@ const MISLEADING = [
   ...['x-original-url', 'x-real-ip', 'x-rewrite-url'],
 ]
 
-/** Fields that are made afresh, or consumed. */
-const OURS = ['content-length', 'expect', 'forwarded', 'host', 'trailer', 'via']
+const AFRESH = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']
+
+/** Fields that are set again, or consumed. */
+const OURS = [...AFRESH, 'content-length', 'expect', 'host', 'trailer']
 
 /**
  * Makes the function that turns a caller's fields into those that an application gets.
@@ -55,6 +57,8 @@ export const createRequestHeaders = (
   }
   const kept = new Set([...rules.decidedHeaders, ...rules.controlledHeaders])
 
+  const routesSetOurs = AFRESH.some((name) => rules.controlledHeaders.has(name))
+
   const isDropped = (name: string): boolean =>
     dropped.has(name) || name.startsWith('sallyport-') || name.startsWith('x-forwarded-')
 
@@ -71,7 +75,7 @@ export const createRequestHeaders = (
     }
     // Response trailers pass, so an application that waits for this before it sends them may be told so.
     if (valuesAt(request, 'te').some((value) => listHas(value, 'trailers'))) out.push('TE', 'trailers')
-    return addOurs(out, request, additions)
+    return addOurs(out, request, additions, routesSetOurs)
   }
 }
 
@@ -87,17 +91,35 @@ const valuesAt = ({ headers, names }: CanonicalRequest, lowerName: string): read
   return values
 }
 
-const addOurs = (out: string[], request: CanonicalRequest, additions: RequestHeaderAdditions): string[] => {
+const addOurs = (
+  out: string[],
+  request: CanonicalRequest,
+  additions: RequestHeaderAdditions,
+  routesSetOurs: boolean,
+): string[] => {
   const { ip, scheme, authority } = request
   out.push('Host', additions.host)
   if (additions.contentLength !== null) out.push('Content-Length', additions.contentLength)
-  out.push('X-Forwarded-For', ip, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority)
-  out.push('Forwarded', forwarded(ip, authority, scheme), 'Via', `${additions.httpVersion} sallyport`)
+  const afresh = [
+    ...['X-Forwarded-For', ip, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority],
+    ...['Forwarded', forwarded(ip, authority, scheme), 'Via', `${additions.httpVersion} sallyport`],
+  ]
+  // What the route says itself comes once, and from the route.
+  const set = routesSetOurs ? namesOf(additions.headers) : NOTHING
+  for (let index = 0; index < afresh.length; index += 2) {
+    const name = afresh[index] ?? ''
+    if (!set.has(name.toLowerCase())) out.push(name, afresh[index + 1] ?? '')
+  }
   out.push('Sallyport-Decision-Id', additions.decisionId)
   if (additions.assertion !== null) out.push('Sallyport-Assertion', additions.assertion)
   for (const part of additions.headers) out.push(part)
   return out
 }
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+const namesOf = (pairs: readonly string[]): ReadonlySet<string> =>
+  new Set(pairs.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
 
 /** @see https://www.rfc-editor.org/rfc/rfc7239#section-4 */
 const forwarded = (ip: string, authority: string, scheme: string): string =>

@@ -44,17 +44,24 @@ export const createUpstreams = (configs: ReadonlyMap<string, UpstreamConfig>): U
   }
   return {
     get: (name) => upstreams.get(name),
-    close: async (signal) => {
-      const cut = () => {
-        for (const pool of pools) void pool.destroy()
-      }
-      if (signal?.aborted === true) cut()
-      signal?.addEventListener('abort', cut, { once: true })
-      await Promise.all(pools.map((pool) => (pool.destroyed ? undefined : pool.close())))
-      signal?.removeEventListener('abort', cut)
-    },
+    close: (signal) => closeAll(pools, signal),
   }
 }
+
+/** A pool that is destroyed while requests wait in it never says that it has closed; so its end is not waited for. */
+const closeAll = (pools: readonly Pool[], signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const over = (): void => {
+      signal?.removeEventListener('abort', cut)
+      resolve()
+    }
+    const cut = (): void => {
+      void Promise.all(pools.map((pool) => pool.destroy())).then(over)
+    }
+    if (signal?.aborted === true) return cut()
+    signal?.addEventListener('abort', cut, { once: true })
+    void Promise.all(pools.map((pool) => pool.close())).then(over)
+  })
 
 const inTurn = (name: string, origins: readonly Origin[]): (() => Origin) => {
   let turn = 0

@@ -238,6 +238,19 @@ describe('an upstream that cannot be used', () => {
     await gateway.settled(2)
   })
 
+  it('is let go of at once when that is wanted, also with requests waiting for it', async () => {
+    const { backend, gateway } = await start(() => undefined, { upstream: { maxConnections: 1 } })
+    const clients = [connectRaw(gateway.port), connectRaw(gateway.port)]
+    clients[0]?.write(get('/first'))
+    await backend.request(0)
+    clients[1]?.write(get('/second'))
+    const stop = new AbortController()
+    const closed = gateway.enforce.close(stop.signal)
+    stop.abort()
+    await closed
+    for (const client of clients) assert.match((await client.ended).text, /^HTTP\/1\.1 502 /)
+  })
+
   it('is asked in turn with its siblings', async () => {
     const [one, two] = [await startRawBackend(), await startRawBackend()]
     const gateway = await startGateway(one.url, { upstream: { urls: [one.url, two.url] } })

@@ -23,7 +23,7 @@ const start = async (
 
 const CHUNK = Buffer.alloc(64 * 1024, 'sallyport ')
 const TWENTY_MB = 320
-const MANY_MB = 2048
+const MANY = 1024
 
 const digestOf = (chunks: number): string => {
   const hash = createHash('sha256')
@@ -110,22 +110,22 @@ describe('a reader that stops', () => {
   it('stops the application, and gets everything when it goes on', async () => {
     let poured = { written: () => 0 }
     const gateway = await start((_request, response) => {
-      poured = pour(response, MANY_MB, () => response.end())
+      poured = pour(response, MANY, () => response.end())
     })
     const answer = await responseOf(gateway.port)
     answer.pause()
     const taken = await stalled(() => poured.written())
     // The rest is what the buffers of four sockets hold.
-    assert.ok(taken < MANY_MB / 2, `${taken} of ${MANY_MB} chunks were taken though nobody reads`)
+    assert.ok(taken < MANY / 2, `${taken} of ${MANY} chunks were taken though nobody reads`)
     assert.ok(gateway.pauses() > 0)
-    assert.equal(await consume(answer), digestOf(MANY_MB))
+    assert.equal(await consume(answer), digestOf(MANY))
   })
 
   it('is cut when it never goes on', async () => {
     const gateway = await start(
       (_request, response) => {
         response.on('error', () => undefined)
-        pour(response, MANY_MB, () => response.end())
+        pour(response, MANY, () => response.end())
       },
       { upstream: { stallTimeout: 100 } },
     )
@@ -146,25 +146,25 @@ describe('an application that stops reading', () => {
         void received.then(() => response.end('done'))
       }
     })
-    const headers = { 'Content-Length': MANY_MB * CHUNK.length }
+    const headers = { 'Content-Length': MANY * CHUNK.length }
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const upload = httpRequest({ port: gateway.port, host: '127.0.0.1', method: 'PUT', headers }, resolve)
       upload.on('error', reject)
-      const poured = pour(upload, MANY_MB, () => upload.end())
+      const poured = pour(upload, MANY, () => upload.end())
       void stalled(() => poured.written()).then((taken) => {
-        assert.ok(taken < MANY_MB / 2, `${taken} of ${MANY_MB} chunks were taken though nobody reads`)
+        assert.ok(taken < MANY / 2, `${taken} of ${MANY} chunks were taken though nobody reads`)
         goOn()
       }, reject)
     })
     answer.resume()
-    assert.equal(await received, digestOf(MANY_MB))
+    assert.equal(await received, digestOf(MANY))
   })
 })
 
 describe('the memory for a body', () => {
   it('does not grow with it', async () => {
     const gateway = await start((_request, response) => {
-      pour(response, MANY_MB, () => response.end())
+      pour(response, MANY, () => response.end())
     })
     const before = bufferBytes()
     let most = 0
@@ -173,7 +173,7 @@ describe('the memory for a body', () => {
       most = Math.max(most, bufferBytes() - before)
     })
     await consume(answer)
-    const whole = MANY_MB * CHUNK.length
+    const whole = MANY * CHUNK.length
     assert.ok(most < whole / 2, `${most} bytes of buffers for an answer of ${whole}`)
   })
 })
