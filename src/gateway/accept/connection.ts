@@ -35,6 +35,9 @@ export interface Connection {
 const LINGER_MS = 1000
 const LINGER_BYTES = 16 * 1024 * 1024
 
+// A caller that has sent its last byte may still wait for the answer, or be gone: only a write would tell.
+const HALF_CLOSED_MS = 500
+
 export const createConnection = (socket: Socket, maxHeadBytes: number): Connection => {
   const capture = createHeadCapture(maxHeadBytes)
   let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
@@ -66,6 +69,11 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
     }
     lingerBytes += chunk.length
     if (lingerBytes > LINGER_BYTES) socket.destroy()
+  })
+  socket.once('end', () => {
+    if (underWay === 0) return
+    const timer = setTimeout(() => socket.destroy(), HALF_CLOSED_MS)
+    socket.once('close', () => clearTimeout(timer))
   })
   // Node ends a connection by this after its last reply, and would reset it if anything is unread.
   socket.destroySoon = finish

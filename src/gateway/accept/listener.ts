@@ -190,7 +190,8 @@ const createHttpServer = (limits: LimitsConfig): Server => {
   server.maxRequestsPerSocket = 0
   server.maxConnections = limits.connections
   server.timeout = 0
-  return server
+  // Or Node would drop the answer to a caller that has ended its side; the connection bounds how long it waits.
+  return Object.assign(server, { httpAllowHalfOpen: true })
 }
 
 const DROP_LOG_INTERVAL_MS = 10_000

@@ -316,6 +316,19 @@ test('a caller that leaves in the middle of its body fails the body and aborts t
   await until(() => exchange.signal().aborted)
 })
 
+test('a caller that has ended its side is answered, and then the connection ends', async (t) => {
+  const { port, listener, exchanges } = await startListener(() => undefined)
+  t.after(() => listener.close(0))
+  const connection = await openRaw(port)
+  connection.send(GET)
+  connection.end()
+  await until(() => exchanges.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  for (const exchange of exchanges) answerOk(exchange)
+  assert.equal((await connection.response()).status, 200)
+  assert.equal(await connection.closed(), 'end')
+})
+
 test('the signal of a request that was answered is not aborted', async (t) => {
   const { port, listener, exchanges } = await startListener((exchange) => {
     exchange.signal()
