@@ -35,7 +35,8 @@ export interface Connection {
 const LINGER_MS = 1000
 const LINGER_BYTES = 16 * 1024 * 1024
 
-// A caller that has sent its last byte may still wait for the answer, or be gone: only a write would tell.
+// A caller that has ended its side may still wait for the answer, or be gone: only a write will tell. So it is
+// taken for gone when nothing is written for this long.
 const HALF_CLOSED_MS = 500
 
 export const createConnection = (socket: Socket, maxHeadBytes: number): Connection => {
@@ -71,9 +72,12 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
     if (lingerBytes > LINGER_BYTES) socket.destroy()
   })
   socket.once('end', () => {
-    if (underWay === 0) return
-    const timer = setTimeout(() => socket.destroy(), HALF_CLOSED_MS)
-    socket.once('close', () => clearTimeout(timer))
+    let written = socket.bytesWritten
+    const timer = setInterval(() => {
+      if (socket.bytesWritten === written) socket.destroy()
+      written = socket.bytesWritten
+    }, HALF_CLOSED_MS)
+    socket.once('close', () => clearInterval(timer))
   })
   // Node ends a connection by this after its last reply, and would reset it if anything is unread.
   socket.destroySoon = finish

@@ -36,6 +36,8 @@ export interface ListenerDeps {
 export interface Listener {
   /** @returns `host:port`, with the port that was given by the system for port 0. Rejects when it cannot listen. */
   readonly listen: () => Promise<string>
+  /** Other limits from now on; `headerBytes` and `connections` are for new connections only. */
+  readonly setLimits: (limits: LimitsConfig) => void
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
   readonly close: (drainTimeoutMs: number) => Promise<void>
 }
@@ -49,9 +51,10 @@ export interface Listener {
 export const createListener = (deps: ListenerDeps): Listener => {
   const connections = new Map<Duplex, Connection>()
   let draining = false
-  const server = createHttpServer(deps.limits)
+  let { limits } = deps
+  const server = createHttpServer(limits)
   server.on('connection', (socket) => {
-    const connection = createConnection(socket, 4 * deps.limits.headerBytes + 65_536)
+    const connection = createConnection(socket, 4 * limits.headerBytes + 65_536)
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
   })
@@ -65,6 +68,10 @@ export const createListener = (deps: ListenerDeps): Listener => {
   logDrops(server, deps)
   return {
     listen: () => listen(server, deps.config.bind),
+    setLimits: (changed) => {
+      limits = changed
+      applyLimits(server, limits)
+    },
     close: (drainTimeoutMs) => {
       draining = true
       return closeServer(server, connections, drainTimeoutMs)
@@ -173,11 +180,6 @@ const endQuietly = (connection: Connection): void => {
 
 const createHttpServer = (limits: LimitsConfig): Server => {
   const server = createServer({
-    maxHeaderSize: limits.headerBytes,
-    // Node wants it to be the shorter one.
-    headersTimeout: Math.min(limits.headersTimeout, limits.requestTimeout),
-    requestTimeout: limits.requestTimeout,
-    keepAliveTimeout: limits.keepAliveTimeout,
     // Default: 30 s, which would let a slow request live that much longer.
     connectionsCheckingInterval: Math.min(1000, Math.ceil(limits.headersTimeout / 4)),
     noDelay: true,
@@ -188,10 +190,19 @@ const createHttpServer = (limits: LimitsConfig): Server => {
   // More than that many fields would be dropped without a word; the bytes are bounded.
   server.maxHeadersCount = 0
   server.maxRequestsPerSocket = 0
-  server.maxConnections = limits.connections
   server.timeout = 0
-  // Or Node would drop the answer to a caller that has ended its side; the connection bounds how long it waits.
-  return Object.assign(server, { httpAllowHalfOpen: true })
+  applyLimits(server, limits)
+  return server
+}
+
+const applyLimits = (server: Server, limits: LimitsConfig): void => {
+  // Node wants it to be the shorter one.
+  server.headersTimeout = Math.min(limits.headersTimeout, limits.requestTimeout)
+  server.requestTimeout = limits.requestTimeout
+  server.keepAliveTimeout = limits.keepAliveTimeout
+  server.maxConnections = limits.connections
+  // Documented only as an option; Node reads it off the server for each new connection.
+  Object.assign(server, { maxHeaderSize: limits.headerBytes })
 }
 
 const DROP_LOG_INTERVAL_MS = 10_000

@@ -6,8 +6,8 @@ export type PatternResult =
   | { readonly regexp?: undefined; readonly mistake: string }
 
 // The check is bounded by steps, so that a busy machine gives the same answer; the time is a backstop.
-const MAX_STEPS = 20_000
-const TIMEOUT_MS = 2000
+const MAX_STEPS = 5000
+const TIMEOUT_MS = 5000
 
 /**
  * Makes the function that compiles patterns of path templates; each one is checked once.

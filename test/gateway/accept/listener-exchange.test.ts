@@ -329,6 +329,25 @@ test('a caller that has ended its side is answered, and then the connection ends
   assert.equal(await connection.closed(), 'end')
 })
 
+test('a caller that has ended its side gets a long answer whole', async (t) => {
+  const { port, listener } = await startListener(({ reply }) => {
+    let left = 8
+    reply.head(200, 'OK', ['Content-Length', String(left)])
+    const timer = setInterval(() => {
+      reply.write(Buffer.from('x'))
+      left -= 1
+      if (left > 0) return
+      clearInterval(timer)
+      reply.end()
+    }, 100)
+  })
+  t.after(() => listener.close(0))
+  const connection = await openRaw(port)
+  connection.send(GET)
+  connection.end()
+  assert.equal((await connection.response()).body.toString(), 'xxxxxxxx')
+})
+
 test('the signal of a request that was answered is not aborted', async (t) => {
   const { port, listener, exchanges } = await startListener((exchange) => {
     exchange.signal()
