@@ -192,7 +192,8 @@ const createHttpServer = (limits: LimitsConfig): Server => {
   server.maxRequestsPerSocket = 0
   server.timeout = 0
   applyLimits(server, limits)
-  return server
+  // Or Node would drop the answer to a caller that has ended its side; the connection bounds how long it waits.
+  return Object.assign(server, { httpAllowHalfOpen: true })
 }
 
 const applyLimits = (server: Server, limits: LimitsConfig): void => {
