@@ -22,7 +22,7 @@ export const addCheck = (program: Command, io: CommandIo, done: Done): void => {
         clock: io.clock,
         log: silentLog,
       })
-      printFindings(findings, io, json)
+      printFindings(findings, io, json, io.out)
       if (configuration === null) return done(EXIT.usage)
       if (!json) io.out(`${options.config}: ${configuration.routes.length} routes, no mistakes\n`)
       done(findings.some((finding) => finding.severity === 'warning') ? EXIT.findings : EXIT.ok)

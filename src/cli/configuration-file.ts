@@ -12,8 +12,17 @@ export interface ConfigurationOption {
 export const configurationOption = (command: Command): Command =>
   command.option('-c, --config <file>', 'the gateway configuration', DEFAULT_CONFIGURATION_FILE)
 
-/** Prints findings: a line each for people, or `{"findings":[…]}`. */
-export const printFindings = (findings: readonly Finding[], io: CommandIo, json: boolean): void => {
+/**
+ * Prints findings: `{"findings":[…]}` on standard output, or a line each for people.
+ *
+ * @param to standard error, except for a command whose output the findings are.
+ */
+export const printFindings = (
+  findings: readonly Finding[],
+  io: CommandIo,
+  json: boolean,
+  to: CommandIo['out'] = io.err,
+): void => {
   if (json) io.out(`${JSON.stringify({ findings })}\n`)
-  else for (const finding of findings) io.err(`${formatFinding(finding)}\n`)
+  else for (const finding of findings) to(`${formatFinding(finding)}\n`)
 }
