@@ -14,6 +14,8 @@ const PLANTED: Readonly<Record<string, readonly SourceFile[]>> = {
     source('src/config/load.ts', "import { start } from '../start.ts'"),
     source('src/admin/server.ts', "await import('../cli/main.ts')"),
     source('src/start.ts', 'import {', '  startBank,', "} from './demo/bank.ts'"),
+    source('src/start/ports.ts', "import { main } from '../cli/main.ts'"),
+    source('src/admin/port.ts', "import { createPorts } from '../start/ports.ts'"),
     source('src/demo/bank.ts', "import { forward } from '../gateway/enforce/forward.ts'"),
     source('src/demo/mint.ts', "import { EXIT } from '../cli/io.ts'"),
     source('src/gateway/accept/path.ts', "import '../../../scripts/prepare.mjs'"),
@@ -76,7 +78,9 @@ const ALLOWED: readonly SourceFile[] = [
   source('src/gateway/decide/decide.ts', "import { cedar } from './engines/cedar.ts'"),
   source('src/gateway/pipeline.ts', "import { accept } from './accept/accept.ts'"),
   source('src/cli/main.ts', "import { startBank } from '../demo/bank.ts'", 'process.exit(0)'),
-  source('src/start.ts', "import { load } from './config/load.ts'", '// import { a } from "./cli/main.ts"'),
+  source('src/start/ports.ts', "import { load } from '../config/load.ts'"),
+  source('src/start.ts', "import { load } from './config/load.ts'", "import { a } from './start/ports.ts'"),
+  source('src/start/a.ts', '// import { a } from "./cli/main.ts"'),
   source('src/gateway/enforce/forward.ts', "const text = 'see // process.exit('", 'web(text)'),
 ]
 

@@ -1,7 +1,7 @@
+import type { Carrier } from '../core/carrier.ts'
 import { type Secret, secret } from '../core/secret.ts'
 import { matchCaptures } from '../gateway/accept/match.ts'
 import { compileRoutes, type RouteTable } from '../gateway/accept/route-table.ts'
-import type { AuthenticatorFactory } from '../gateway/authenticate/authenticator.ts'
 import { compilePlan } from '../gateway/bind/plan.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
 import { listOptIns } from './checks/opt-ins.ts'
@@ -18,12 +18,11 @@ export interface CompiledRoutes {
 
 /** Headers that hold a credential, or that some route sets: what a caller sends in them is not to be read. */
 const unreadableHeaders = (
-  authenticators: ReadonlyMap<string, AuthenticatorFactory>,
+  carriers: readonly Carrier[],
   drafts: readonly RouteDraft[],
 ): ReadonlySet<string> => {
   const names = new Set<string>()
-  for (const { description } of authenticators.values()) {
-    const { carrier } = description
+  for (const carrier of carriers) {
     if (carrier.kind === 'authorization') names.add('authorization')
     if (carrier.kind === 'header') names.add(carrier.name.toLowerCase())
     if (carrier.kind === 'cookie') names.add('cookie')
@@ -53,10 +52,10 @@ const NO_GRANTS = { ttl: 0, denyTtl: 0 }
 export const compileDrafts = (
   loading: Loading,
   gateway: GatewayFile,
-  authenticators: ReadonlyMap<string, AuthenticatorFactory>,
+  carriers: readonly Carrier[],
   drafts: readonly RouteDraft[],
 ): CompiledRoutes => {
-  const unreadable = unreadableHeaders(authenticators, drafts)
+  const unreadable = unreadableHeaders(carriers, drafts)
   const secretsByMap = new Map<RouteMap, ReadonlyMap<string, Secret>>()
   const routes = drafts.map((draft): ConfiguredRoute => {
     const { entry, route, host, map, part } = draft

@@ -3,13 +3,15 @@ import type { Route } from '../core/route.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LimitsConfig, ListenerConfig, MatchConfig, MatchFlags } from '../gateway/accept/config.ts'
 import type { RouteTable } from '../gateway/accept/route-table.ts'
-import type { AuthenticatorFactory } from '../gateway/authenticate/authenticator.ts'
+import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
-import type { AssertionConfig, UpstreamConfig } from '../gateway/enforce/config.ts'
+import type { AssertionConfig } from '../gateway/enforce/config.ts'
+import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
+import type { Sources } from './sources.ts'
 
 /** A configuration in which nothing is wrong: every name resolved, every expression compiled. */
 export interface Configuration {
@@ -22,11 +24,11 @@ export interface Configuration {
   readonly admin: AdminConfig | null
   readonly limits: LimitsConfig
   readonly drainTimeoutMs: number
-  /** Factories, by name; nothing is opened or fetched before they are called. */
-  readonly authenticators: ReadonlyMap<string, AuthenticatorFactory>
-  readonly engines: ReadonlyMap<string, () => Engine>
-  readonly sinks: readonly (() => Sink)[]
-  readonly upstreams: ReadonlyMap<string, UpstreamConfig>
+  /** By name; nothing is opened or fetched before they are made. */
+  readonly authenticators: ReadonlyMap<string, Prepared<Authenticator>>
+  readonly engines: ReadonlyMap<string, Prepared<Engine>>
+  readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
+  readonly sinks: readonly Prepared<Sink>[]
   readonly grants: GrantsConfig
   readonly assertion: AssertionConfig
   /** Makes the key when the configuration names none; always the same one. */
@@ -34,6 +36,16 @@ export interface Configuration {
   readonly table: RouteTable
   /** `routes[i].route.index === i`. */
   readonly routes: readonly ConfiguredRoute[]
+}
+
+/** An entry that is ready to be made. */
+export interface Prepared<T> {
+  readonly create: () => T
+  /**
+   * The same as long as the entry's settings, and what it read, are. Secrets count; it means nothing outside of
+   * this process.
+   */
+  readonly fingerprint: string
 }
 
 export interface AdminConfig {
@@ -63,4 +75,6 @@ export interface LoadResult {
   /** Null when there is an error among the findings. */
   readonly configuration: Configuration | null
   readonly findings: readonly Finding[]
+  /** What was read, also when there is no configuration in it. */
+  readonly sources: Sources
 }

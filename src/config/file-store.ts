@@ -27,13 +27,18 @@ export interface FileStore {
   readonly readSecret: (path: string) => Buffer | string
   /** Files that match an absolute pattern, sorted; `*` and `**` stand for names that do not start with a dot. */
   readonly glob: (pattern: string) => readonly string[]
-  /** Every file that was asked for, sorted. */
+  /** Every file that was asked for, sorted; also those that could not be read. */
   readonly files: () => readonly string[]
+  /** Directories whose entries decided what a pattern matches, sorted. */
+  readonly directories: () => readonly string[]
+  /** What each pattern matched. */
+  readonly globs: () => ReadonlyMap<string, readonly string[]>
   /** `sha256:` over names, relative to the first file's directory, and contents, but for secrets. */
   readonly version: () => string
 }
 
-const readRegularFile = (path: string): Buffer | string => {
+/** A file's content, or why it cannot be read; never waits for another process. */
+export const readRegularFile = (path: string): Buffer | string => {
   try {
     const stat = statSync(path)
     if (stat.isDirectory()) return 'it is a directory'
@@ -74,27 +79,48 @@ const kindOf = (path: string, follow: 'follow' | 'stay'): Kind => {
   }
 }
 
-const expand = (directory: string, segments: readonly string[], depth: number, found: Set<string>): void => {
+/** What a pattern was looked for in, and what it matched. */
+interface Search {
+  readonly found: Set<string>
+  readonly visited: Set<string>
+}
+
+const expand = (directory: string, segments: readonly string[], depth: number, search: Search): void => {
   const [segment, ...rest] = segments
   if (segment === undefined) return
   const enter = (path: string): void => {
     const kind = kindOf(path, 'follow')
-    if (rest.length === 0 && kind === 'file') found.add(path)
-    if (rest.length > 0 && kind === 'directory') expand(path, rest, depth, found)
+    if (rest.length === 0 && kind === 'file') search.found.add(path)
+    else if (rest.length > 0 && kind === 'directory') expand(path, rest, depth, search)
+    // It may come to be there.
+    else search.visited.add(directory)
   }
   if (segment === '**') {
-    expand(directory, rest.length === 0 ? ['*'] : rest, depth, found)
+    expand(directory, rest.length === 0 ? ['*'] : rest, depth, search)
     if (depth >= MAX_DIRECTORIES_DEEP) return
+    search.visited.add(directory)
     for (const name of entriesOf(directory)) {
       const path = join(directory, name)
       // Links are not followed here: one could lead back up.
       if (!name.startsWith('.') && kindOf(path, 'stay') === 'directory')
-        expand(path, segments, depth + 1, found)
+        expand(path, segments, depth + 1, search)
     }
   } else if (segment.includes('*')) {
     const pattern = segmentPattern(segment)
+    search.visited.add(directory)
     for (const name of entriesOf(directory)) if (pattern.test(name)) enter(join(directory, name))
   } else enter(join(directory, segment))
+}
+
+/**
+ * Files that match an absolute pattern, sorted.
+ *
+ * @param visited gets the directories whose entries made the difference.
+ */
+export const expandGlob = (pattern: string, visited: Set<string>): readonly string[] => {
+  const found = new Set<string>()
+  expand(sep, pattern.split(sep).filter(Boolean), 0, { found, visited })
+  return [...found].sort()
 }
 
 const lengthPrefixed = (content: Buffer): Buffer => {
@@ -107,6 +133,8 @@ const lengthPrefixed = (content: Buffer): Buffer => {
 export const createFileStore = (first: string): FileStore => {
   const contents = new Map<string, Buffer | string>()
   const secrets = new Set<string>()
+  const globs = new Map<string, readonly string[]>()
+  const visited = new Set<string>()
   const read = (path: string): Buffer | string => {
     const known = contents.get(path)
     if (known !== undefined) return known
@@ -122,11 +150,13 @@ export const createFileStore = (first: string): FileStore => {
       return read(path)
     },
     glob: (pattern) => {
-      const found = new Set<string>()
-      expand(sep, pattern.split(sep).filter(Boolean), 0, found)
-      return [...found].sort()
+      const matched = globs.get(pattern) ?? expandGlob(pattern, visited)
+      globs.set(pattern, matched)
+      return matched
     },
     files,
+    directories: () => [...visited].sort(),
+    globs: () => globs,
     version: () => {
       const hash = createHash('sha256')
       for (const path of files()) {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
+import type { Preparation } from '../core/settings.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
 import { checkListeners } from './checks/listeners.ts'
 import { checkNames } from './checks/names.ts'
@@ -18,6 +19,7 @@ import { type GatewayFile, readGateway } from './read-gateway.ts'
 import { readRouteMaps } from './read-route-maps.ts'
 import { draftRoutes } from './route-drafts.ts'
 import { createSettings } from './settings.ts'
+import { sourcesOf } from './sources.ts'
 import { readYamlSource, type YamlSource } from './yaml-file.ts'
 
 /** What a configuration is loaded with. */
@@ -25,6 +27,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly log: Log
+  /** Where what outlives an edit is kept; by default nothing does. */
+  readonly share?: Preparation['share']
 }
 
 const readGatewaySource = (loading: Loading, file: string): YamlSource | null => {
@@ -43,13 +47,14 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
   checkRouteNames(maps)
-  const { authenticators, engines, sinks, assertionSettings } = prepareEntries(loading, gateway)
+  const { authenticators, engines, upstreams, sinks, assertionSettings } = prepareEntries(loading, gateway)
   const drafts = draftRoutes(maps)
   for (const draft of drafts) {
     checkCompleteness(draft)
     checkConfinement(draft)
   }
-  const { table, routes } = compileDrafts(loading, gateway, authenticators, drafts)
+  const carriers = [...authenticators.values()].map(({ description }) => description.carrier)
+  const { table, routes } = compileDrafts(loading, gateway, carriers, drafts)
   tellWithoutAudit(loading, gateway)
   const { limits, drainTimeoutMs, grants, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
@@ -63,7 +68,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
     authenticators,
     engines,
     sinks,
-    upstreams: new Map([...gateway.upstreams].map(([name, { value }]) => [name, value])),
+    upstreams,
     grants,
     assertion,
     assertionSettings,
@@ -95,6 +100,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
   const loading: Loading = {
     clock,
     log,
+    share: options.share ?? keptByNobody,
     files,
     settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),
     report: (finding) => findings.push(finding),
@@ -102,8 +108,15 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
   const source = readGatewaySource(loading, path)
   const parts = source === null ? null : loadParts(loading, source)
   const sorted = sortFindings(findings)
+  const sources = sourcesOf(files)
   if (parts === null || sorted.some(({ severity }) => severity === 'error')) {
-    return { configuration: null, findings: sorted }
+    return { configuration: null, findings: sorted, sources }
   }
-  return { configuration: { ...parts, version: files.version(), files: files.files() }, findings: sorted }
+  const configuration = { ...parts, version: files.version(), files: files.files() }
+  return { configuration, findings: sorted, sources }
+}
+
+const keptByNobody: Preparation['share'] = (_key, create) => {
+  const value = create()
+  return { value, release: value.close }
 }

@@ -2,17 +2,20 @@ import { dirname, relative } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding, Problem } from '../core/problem.ts'
+import type { Secret } from '../core/secret.ts'
 import type { Preparation, Settings } from '../core/settings.ts'
 import { compileClaims } from '../gateway/bind/claims.ts'
 import type { FileStore } from './file-store.ts'
 import { below, type Part } from './parse-part.ts'
 import { parseBySchema } from './schema-problems.ts'
+import { processDigest } from './sources.ts'
 import { readYamlSource, type YamlSource } from './yaml-file.ts'
 
 /** All that loading shares: where files come from, and where findings go. */
 export interface Loading {
   readonly clock: Clock
   readonly log: Log
+  readonly share: Preparation['share']
   readonly files: FileStore
   /** @param file says which file is being read when a value is parsed. */
   readonly settingsFor: (file: () => string) => Settings
@@ -30,18 +33,26 @@ export const inform = (
   loading.report({ severity: 'info', rule, file: part.source.file, line, column, message })
 }
 
+/** Knows afterwards what the entry was made of. */
+export interface EntryPreparation extends Preparation {
+  /** See `Prepared`. @param config as it was parsed. */
+  readonly fingerprint: (config: unknown) => string
+}
+
 /** What the entry at `entry` of a file may use while it is prepared. */
 export const createPreparation = (
   loading: Loading,
   source: YamlSource,
   entry: Problem['path'],
-): Preparation => {
-  const { clock, log, files } = loading
+): EntryPreparation => {
+  const { clock, log, share, files } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
+  const contents = new Map<string, string>()
   const readFile: Preparation['readFile'] = (path, at) => {
     const content = files.read(path)
+    contents.set(path, processDigest(content))
     if (Buffer.isBuffer(content)) return content
     report({ path: at, rule: 'unreadable-file', message: `cannot read ${nameOf(path)}: ${content}` })
     return null
@@ -71,5 +82,26 @@ export const createPreparation = (
     return null
   }
   const compileTemplate: Preparation['compileClaims'] = (template, at) => compileClaims(template, at, report)
-  return { clock, log, readFile, readGlob, readYaml, compileClaims: compileTemplate, report, reportFinding }
+  return {
+    clock,
+    log,
+    readFile,
+    readGlob,
+    readYaml,
+    compileClaims: compileTemplate,
+    share,
+    report,
+    reportFinding,
+    fingerprint: (config) => processDigest(JSON.stringify([revealed(config), [...contents]])),
+  }
+}
+
+const isSecret = (value: object): value is Secret => 'reveal' in value && typeof value.reveal === 'function'
+
+/** A parsed value with its secrets in it. */
+const revealed = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(revealed)
+  if (isSecret(value)) return { secret: value.reveal() }
+  return Object.entries(value).map(([key, held]) => [key, revealed(held)])
 }

@@ -1,13 +1,15 @@
 import type { Preparation } from '../core/settings.ts'
-import type { AuthenticatorFactory } from '../gateway/authenticate/authenticator.ts'
+import type { Authenticator, Description } from '../gateway/authenticate/authenticator.ts'
 import { type CrossProblem, findCollisions, findOverlaps } from '../gateway/authenticate/cross-checks.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
 import { checkUpstream } from '../gateway/enforce/config.ts'
+import { createUpstream, type OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
+import type { Prepared } from './configuration.ts'
 import type { KindEntry } from './gateway-schema.ts'
 import { below } from './parse-part.ts'
 import { createPreparation, type Loading } from './preparation.ts'
@@ -18,40 +20,63 @@ interface PreparedKind<T> {
   readonly prepare: (name: string, config: unknown, preparation: Preparation) => T
 }
 
+/** An authenticator before it is made, as the checks between authenticators see it. */
+export interface PreparedAuthenticator extends Prepared<Authenticator> {
+  readonly description: Description
+}
+
 /** The entries of a gateway file, ready to be made; only to be used when nothing was reported. */
 export interface PreparedEntries {
-  readonly authenticators: ReadonlyMap<string, AuthenticatorFactory>
-  readonly engines: ReadonlyMap<string, () => Engine>
-  readonly sinks: readonly (() => Sink)[]
+  readonly authenticators: ReadonlyMap<string, PreparedAuthenticator>
+  readonly engines: ReadonlyMap<string, Prepared<Engine>>
+  readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
+  readonly sinks: readonly Prepared<Sink>[]
   readonly assertionSettings: (() => AssertionSettings) | null
 }
 
-const prepare = <T>(
+const prepare = <F extends () => unknown>(
   loading: Loading,
-  kinds: readonly PreparedKind<T>[],
+  kinds: readonly PreparedKind<F>[],
   name: string,
   { part, value }: Entry<KindEntry>,
-): T | null => {
+): { readonly create: F; readonly fingerprint: string } | null => {
   const kind = kinds.find(({ type }) => type === value.type)
+  if (kind === undefined) return null
   const preparation = createPreparation(loading, part.source, part.path)
-  return kind === undefined ? null : kind.prepare(name, value, preparation)
+  const create = kind.prepare(name, value, preparation)
+  return { create, fingerprint: preparation.fingerprint(value) }
 }
 
-const prepareNamed = <T>(
+const prepareNamed = <F extends () => unknown>(
   loading: Loading,
-  kinds: readonly PreparedKind<T>[],
+  kinds: readonly PreparedKind<F>[],
   entries: ReadonlyMap<string, Entry<KindEntry>>,
-): ReadonlyMap<string, T> => {
-  const prepared = new Map<string, T>()
+): ReadonlyMap<string, { readonly create: F; readonly fingerprint: string }> => {
+  const prepared = new Map<string, { readonly create: F; readonly fingerprint: string }>()
   for (const [name, entry] of entries) {
-    const factory = prepare(loading, kinds, name, entry)
-    if (factory !== null) prepared.set(name, factory)
+    const ready = prepare(loading, kinds, name, entry)
+    if (ready !== null) prepared.set(name, ready)
   }
   return prepared
 }
 
-const crossCheck = (gateway: GatewayFile, factories: ReadonlyMap<string, AuthenticatorFactory>): void => {
-  const described = [...factories].map(([name, { description }]) => ({ name, description }))
+const prepareAuthenticators = (
+  loading: Loading,
+  gateway: GatewayFile,
+): ReadonlyMap<string, PreparedAuthenticator> => {
+  const prepared = prepareNamed(loading, AUTHENTICATOR_KINDS, gateway.authenticators)
+  return new Map(
+    [...prepared].map(([name, { create, fingerprint }]) => {
+      return [name, { create, fingerprint, description: create.description }]
+    }),
+  )
+}
+
+const crossCheck = (
+  gateway: GatewayFile,
+  authenticators: ReadonlyMap<string, PreparedAuthenticator>,
+): void => {
+  const described = [...authenticators].map(([name, { description }]) => ({ name, description }))
   const place = ({ authenticator, problem }: CrossProblem): void => {
     const part = gateway.authenticators.get(authenticator)?.part
     if (part !== undefined) below(part.source, part.path)({ ...problem, atKey: true })
@@ -60,21 +85,33 @@ const crossCheck = (gateway: GatewayFile, factories: ReadonlyMap<string, Authent
   findCollisions(described).forEach(place)
 }
 
+const prepareUpstreams = (
+  loading: Loading,
+  gateway: GatewayFile,
+): ReadonlyMap<string, Prepared<OwnedUpstream>> => {
+  const prepared = new Map<string, Prepared<OwnedUpstream>>()
+  for (const [name, { part, value }] of gateway.upstreams) {
+    const preparation = createPreparation(loading, part.source, part.path)
+    checkUpstream(value).forEach(preparation.report)
+    const fingerprint = preparation.fingerprint(value)
+    prepared.set(name, { create: () => createUpstream(name, value), fingerprint })
+  }
+  return prepared
+}
+
 /** Lets each entry read its files and check itself; opens and fetches nothing. */
 export const prepareEntries = (loading: Loading, gateway: GatewayFile): PreparedEntries => {
-  const authenticators = prepareNamed(loading, AUTHENTICATOR_KINDS, gateway.authenticators)
+  const authenticators = prepareAuthenticators(loading, gateway)
   crossCheck(gateway, authenticators)
-  for (const { part, value } of gateway.upstreams.values()) {
-    checkUpstream(value).forEach(below(part.source, part.path))
-  }
   const sinks = gateway.audit.flatMap((entry, index) => {
-    const factory = prepare(loading, SINK_KINDS, `audit[${index}]`, entry)
-    return factory === null ? [] : [factory]
+    const prepared = prepare(loading, SINK_KINDS, `audit[${index}]`, entry)
+    return prepared === null ? [] : [prepared]
   })
   const assertion = createPreparation(loading, gateway.source, ['assertion'])
   return {
     authenticators,
     engines: prepareNamed(loading, ENGINE_KINDS, gateway.engines),
+    upstreams: prepareUpstreams(loading, gateway),
     sinks,
     assertionSettings: gateway.assertion === null ? null : prepareAssertion(gateway.assertion, assertion),
   }

@@ -54,10 +54,25 @@ export interface Preparation {
     template: JsonValue,
     at: Problem['path'],
   ) => (claims: JsonObject) => JsonObject | Refusal
+  /**
+   * Makes, or finds, what outlives edits of its entry: whoever asks for the same key gets the same one, until all of
+   * them have released it. To be called when the entry is made, not while it is prepared.
+   */
+  readonly share: <T extends Closable>(key: string, create: () => T) => Shared<T>
   /** Reports a mistake in this entry. */
   readonly report: (problem: Problem) => void
   /** Reports a mistake in another file, such as a policy. */
   readonly reportFinding: (finding: Finding) => void
+}
+
+export interface Closable {
+  readonly close: () => void
+}
+
+export interface Shared<T> {
+  readonly value: T
+  /** To be called once, in place of the value's own `close`. */
+  readonly release: () => void
 }
 
 export interface YamlFile<T> {

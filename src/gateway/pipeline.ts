@@ -24,6 +24,8 @@ export interface Stages {
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
+  /** Told of each request that begins by these stages, and of its end: as many times each. */
+  readonly usage?: { readonly began: () => void; readonly ended: () => void }
 }
 
 export interface Question {
@@ -50,6 +52,7 @@ interface Progress {
   readonly exchange: Exchange
   readonly latencyUs: Record<string, number>
   stage: Stage
+  over: boolean
   waited: boolean
   request: RequestFacts | null
   route: Route | null
@@ -127,7 +130,10 @@ export const createPipeline = (deps: {
       progress,
       timed(progress, 'decide', () => stages.decide(question)),
       (decision) => {
-        if (progress.waited && current() !== stages) return accept(exchange, progress.body)
+        if (progress.waited && current() !== stages) {
+          end(progress)
+          return accept(exchange, progress.body)
+        }
         if (isRefusal(decision)) return stop(progress, decision)
         if (decision.decision !== 'allow') return stop(progress, denied, decision)
         forward(progress, accepted, bound, decision)
@@ -138,11 +144,12 @@ export const createPipeline = (deps: {
   const forward = (progress: Progress, accepted: Accepted, bound: Bound, decision: Decision): void => {
     const { exchange, stages, identity } = progress
     const decisionId = accepted.request.id
-    if (!write(progress, decisionId, decision)) return
+    if (!write(progress, decisionId, decision)) return end(progress)
     progress.stage = 'enforce'
     const passage = { exchange, accepted, identity, bound, decision, decisionId }
     after(progress, stages.forward(passage), (result) => {
-      if (result !== true) stop(progress, result)
+      if (result === true) end(progress)
+      else stop(progress, result)
     })
   }
 
@@ -150,6 +157,13 @@ export const createPipeline = (deps: {
   const stop = (progress: Progress, refusal: Refusal, outcome: Decision | Refusal = refusal): void => {
     const id = progress.recordedId === null && progress.request !== null ? progress.request.id : newId()
     if (write(progress, id, outcome)) progress.stages.refuse(progress.exchange, refusal, id)
+    end(progress)
+  }
+
+  const end = (progress: Progress): void => {
+    if (progress.over) return
+    progress.over = true
+    progress.stages.usage?.ended()
   }
 
   /** False when it could not be recorded: the request has been answered with that. */
@@ -209,6 +223,7 @@ export const createPipeline = (deps: {
       log.error({ stack: second instanceof Error ? second.stack : String(second) }, 'internal error')
       progress.exchange.reply.abort()
     }
+    end(progress)
   }
 
   return {
@@ -223,16 +238,20 @@ export const createPipeline = (deps: {
 
 const denied = refuse('decide', 'denied', 'the policy says no')
 
-const begin = (stages: Stages, exchange: Exchange, body: Buffer | null): Progress => ({
-  stages,
-  exchange,
-  latencyUs: {},
-  stage: 'accept',
-  waited: false,
-  request: null,
-  route: null,
-  identity: null,
-  bound: null,
-  body,
-  recordedId: null,
-})
+const begin = (stages: Stages, exchange: Exchange, body: Buffer | null): Progress => {
+  stages.usage?.began()
+  return {
+    stages,
+    exchange,
+    latencyUs: {},
+    stage: 'accept',
+    over: false,
+    waited: false,
+    request: null,
+    route: null,
+    identity: null,
+    bound: null,
+    body,
+    recordedId: null,
+  }
+}

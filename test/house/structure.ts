@@ -9,14 +9,14 @@ export interface Rule {
 const MAX_LINES = 400
 
 /** From the bottom up; an import goes to a folder that stands before its own. */
-const LAYERS: readonly string[] = ['core', 'gateway', 'config', 'admin', 'start.ts', 'cli']
+const LAYERS: readonly string[] = ['core', 'gateway', 'config', 'admin', 'start', 'cli']
 
 const isSource = (file: SourceFile): boolean => file.path.startsWith('src/')
 
 const segmentsOf = (path: string): readonly string[] => path.split('/')
 
-/** The first name below src: `gateway`, `start.ts`. */
-const layerOf = (path: string): string => segmentsOf(path)[1] ?? ''
+/** The first name below src: `gateway`, or `start` for `start.ts` and what is in the folder. */
+const layerOf = (path: string): string => (segmentsOf(path)[1] ?? '').replace(/\.ts$/, '')
 
 /** The stage that a file belongs to, or null. */
 const stageOf = (path: string): string | null => {

@@ -125,16 +125,20 @@ const remote = (
     preparation.report({ path: [key], message: `keys cannot be fetched from it: ${problem}; ${remedy}` })
   }
   const maxStaleMs = config.maxStale ?? DEFAULT_MAX_STALE_MS
-  return () =>
-    publishedKeys({
-      authenticator,
-      publisher,
-      refreshMs: config.refresh ?? Math.min(DEFAULT_REFRESH_MS, maxStaleMs / 2),
-      cooldownMs: config.cooldown ?? DEFAULT_COOLDOWN_MS,
-      maxStaleMs,
-      timeoutMs: config.timeout ?? DEFAULT_TIMEOUT_MS,
-      insecure: config.insecure,
-      clock: preparation.clock,
-      log: preparation.log,
-    })
+  const options = {
+    authenticator,
+    publisher,
+    refreshMs: config.refresh ?? Math.min(DEFAULT_REFRESH_MS, maxStaleMs / 2),
+    cooldownMs: config.cooldown ?? DEFAULT_COOLDOWN_MS,
+    maxStaleMs,
+    timeoutMs: config.timeout ?? DEFAULT_TIMEOUT_MS,
+    insecure: config.insecure,
+  }
+  const { clock, log } = preparation
+  return () => {
+    // An edit of what the token must say is no reason to forget keys, which may be out of reach just then.
+    const key = `published keys: ${JSON.stringify(options)}`
+    const { value, release } = preparation.share(key, () => publishedKeys({ ...options, clock, log }))
+    return { ...value, close: release }
+  }
 }

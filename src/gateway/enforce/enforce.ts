@@ -4,13 +4,13 @@ import type { Log } from '../../core/log.ts'
 import type { Stages } from '../pipeline.ts'
 import { createAssertion } from './assertion.ts'
 import type { AssertionSettings } from './assertion-key.ts'
-import type { UpstreamConfig } from './config.ts'
 import { createForward } from './forward.ts'
 import { refuse } from './refuse.ts'
-import { createUpstreams } from './upstreams.ts'
+import type { Upstreams } from './upstreams.ts'
 
 export interface EnforceOptions {
-  readonly upstreams: ReadonlyMap<string, UpstreamConfig>
+  /** Somebody else's to close: they outlive this stage. */
+  readonly upstreams: Upstreams
   readonly assertion: AssertionSettings
   /** The carriers of all configured authenticators; they do not reach an upstream that does not ask for them. */
   readonly carriers: readonly Carrier[]
@@ -22,23 +22,18 @@ export interface EnforceOptions {
   readonly log: Log
 }
 
-export interface Enforce extends Pick<Stages, 'forward' | 'refuse'> {
-  /** Waits for the requests under way; when the signal is aborted, cuts them. */
-  readonly close: (signal?: AbortSignal) => Promise<void>
-}
+export type Enforce = Pick<Stages, 'forward' | 'refuse'>
 
 /** The last stage before the application: forwards what is allowed, refuses the rest. */
 export const createEnforce = (options: EnforceOptions): Enforce => {
   const { carriers, controlledHeaders, decidedHeaders = new Set<string>(), log } = options
-  const upstreams = createUpstreams(options.upstreams)
   return {
     forward: createForward({
-      upstreams,
+      upstreams: options.upstreams,
       assertion: createAssertion(options.assertion, options.clock),
       headerRules: { carriers, controlledHeaders, decidedHeaders },
       log,
     }),
     refuse,
-    close: upstreams.close,
   }
 }

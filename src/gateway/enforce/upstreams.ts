@@ -20,30 +20,31 @@ export interface Upstream {
   readonly pick: () => Origin
 }
 
-export interface Upstreams {
-  readonly get: (name: string) => Upstream | undefined
+/** An upstream with the connections that are its own. */
+export interface OwnedUpstream extends Upstream {
   /** Waits for the requests under way; when the signal is aborted, cuts them. */
   readonly close: (signal?: AbortSignal) => Promise<void>
 }
 
+export interface Upstreams {
+  readonly get: (name: string) => Upstream | undefined
+}
+
 /**
- * The applications by name, each with a pool of HTTP/1.1 connections an origin; nothing is connected yet.
+ * An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet.
  *
  * Does not check: whether an origin is healthy. A dead one of several gets its turn all the same.
  */
-export const createUpstreams = (configs: ReadonlyMap<string, UpstreamConfig>): Upstreams => {
-  const pools: Pool[] = []
-  const upstreams = new Map<string, Upstream>()
-  for (const [name, config] of configs) {
-    const origins = upstreamUrls(config).map((url) => {
-      const { origin, pool } = createOrigin(new URL(url), config)
-      pools.push(pool)
-      return origin
-    })
-    upstreams.set(name, { name, config, pick: inTurn(name, origins) })
-  }
+export const createUpstream = (name: string, config: UpstreamConfig): OwnedUpstream => {
+  const created = upstreamUrls(config).map((url) => createOrigin(new URL(url), config))
+  const pools = created.map(({ pool }) => pool)
   return {
-    get: (name) => upstreams.get(name),
+    name,
+    config,
+    pick: inTurn(
+      name,
+      created.map(({ origin }) => origin),
+    ),
     close: (signal) => closeAll(pools, signal),
   }
 }

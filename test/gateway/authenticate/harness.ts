@@ -120,6 +120,10 @@ export const prepare = (name: string, config: object, world: World = {}): Prepar
     },
     // What the template makes of claims is an object, as the template is one.
     compileClaims: (template) => (claims) => mapClaims(template, claims) as JsonObject | Refusal,
+    share: (_key, create) => {
+      const value = create()
+      return { value, release: value.close }
+    },
     report: (problem) => problems.push(problem),
     reportFinding: () => {},
   }

@@ -245,7 +245,7 @@ describe('an upstream that cannot be used', () => {
     await backend.request(0)
     clients[1]?.write(get('/second'))
     const stop = new AbortController()
-    const closed = gateway.enforce.close(stop.signal)
+    const closed = gateway.closeUpstream(stop.signal)
     stop.abort()
     await closed
     for (const client of clients) assert.match((await client.ended).text, /^HTTP\/1\.1 502 /)

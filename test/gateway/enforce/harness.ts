@@ -9,7 +9,8 @@ import type { LimitsConfig } from '../../../src/gateway/accept/config.ts'
 import { createListener } from '../../../src/gateway/accept/listener.ts'
 import { prepareAssertion } from '../../../src/gateway/enforce/assertion-key.ts'
 import type { UpstreamConfig } from '../../../src/gateway/enforce/config.ts'
-import { createEnforce, type Enforce, type EnforceOptions } from '../../../src/gateway/enforce/enforce.ts'
+import { createEnforce, type EnforceOptions } from '../../../src/gateway/enforce/enforce.ts'
+import { createUpstream, type OwnedUpstream } from '../../../src/gateway/enforce/upstreams.ts'
 import type { Passage } from '../../../src/gateway/pipeline.ts'
 
 export const DECISION_ID = '01930000-0000-7000-8000-000000000001'
@@ -123,7 +124,7 @@ export const passageOf = (exchange: Exchange, changes: PassageChanges = {}): Pas
 
 export interface Gateway {
   readonly port: number
-  readonly enforce: Enforce
+  readonly closeUpstream: OwnedUpstream['close']
   /** What `forward` gave, one a request, in order of completion. */
   readonly outcomes: readonly string[]
   /** Resolves when `forward` has given as many outcomes. */
@@ -151,8 +152,9 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
     outcomes.push(outcome)
     for (const { count, resolve } of waiting) if (outcomes.length >= count) resolve()
   }
+  const core = createUpstream('core', { ...UPSTREAM, url, ...upstream })
   const enforce = createEnforce({
-    upstreams: new Map([['core', { ...UPSTREAM, url, ...upstream }]]),
+    upstreams: new Map([['core', core]]),
     assertion: prepareAssertion({ ttl: 60_000, issuer: 'sallyport' }, noPreparation)(),
     carriers: [],
     controlledHeaders: new Set(),
@@ -193,7 +195,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
   const address = await listener.listen()
   return {
     port: Number(address.split(':')[1]),
-    enforce,
+    closeUpstream: core.close,
     outcomes,
     settled: (count) =>
       outcomes.length >= count
@@ -202,7 +204,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
     pauses: () => pauses,
     close: async () => {
       await listener.close(0)
-      await enforce.close(AbortSignal.abort())
+      await core.close(AbortSignal.abort())
     },
   }
 }

@@ -59,6 +59,7 @@ export const prepareCedar = (
     },
     readYaml: () => assert.fail('not used'),
     compileClaims: () => assert.fail('not used'),
+    share: () => assert.fail('not used'),
     report: (problem) => problems.push(problem),
     reportFinding: (finding) => findings.push(finding),
   }

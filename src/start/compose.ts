@@ -1,0 +1,123 @@
+import { hostname } from 'node:os'
+import type { Configuration } from '../config/configuration.ts'
+import type { Carrier } from '../core/carrier.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Bound } from '../core/decision.ts'
+import type { Log } from '../core/log.ts'
+import type { Accepted } from '../core/request.ts'
+import { createAccept } from '../gateway/accept/accept.ts'
+import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
+import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import { createBind, needsBody } from '../gateway/bind/bind.ts'
+import { readBody } from '../gateway/bind/body.ts'
+import { createDecide } from '../gateway/decide/decide.ts'
+import type { Engine } from '../gateway/decide/engines/engine.ts'
+import type { GrantStore } from '../gateway/decide/grants/store.ts'
+import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
+import { createEnforce } from '../gateway/enforce/enforce.ts'
+import type { Upstream } from '../gateway/enforce/upstreams.ts'
+import type { Stages } from '../gateway/pipeline.ts'
+import { createRecord } from '../gateway/record/record.ts'
+import type { Sink } from '../gateway/record/sinks/sink.ts'
+
+/** What the stages of a configuration are made of, and others may be using too. */
+export interface Parts {
+  readonly authenticators: ReadonlyMap<string, Authenticator>
+  readonly engines: ReadonlyMap<string, Engine>
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly store: GrantStore
+  readonly sinks: readonly Sink[]
+  readonly assertion: AssertionSettings
+  readonly onRecorded: () => void
+  readonly usage: NonNullable<Stages['usage']>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Joins the stages of one configuration. */
+export const composeStages = (configuration: Configuration, parts: Parts): Stages => {
+  const { limits, routes } = configuration
+  const { authenticators, engines, clock, log } = parts
+  const plans = routes.map(({ plan }) => plan)
+  const carriers = [...authenticators.values()].map(({ carrier }) => carrier)
+  const controlledHeaders = new Set(
+    plans.flatMap((plan) => plan.headerNames.map((name) => name.toLowerCase())),
+  )
+  const bind = createBind({ plans, clock })
+  const enforce = createEnforce({
+    upstreams: parts.upstreams,
+    assertion: parts.assertion,
+    carriers,
+    controlledHeaders,
+    decidedHeaders: decidedHeaders(configuration),
+    clock,
+    log,
+  })
+  return {
+    accept: createAccept({
+      table: configuration.table,
+      listeners: new Map(configuration.listeners.map((listener) => [listener.bind, listener])),
+      guardedHeaders: new Set([
+        ...controlledHeaders,
+        ...carriers.flatMap(headerOf),
+        ...believedHeaders(configuration),
+      ]),
+      clock,
+    }),
+    authenticate: createAuthenticate({ authenticators, clock }),
+    needsBody: ({ index }) => {
+      const plan = plans[index]
+      return plan !== undefined && needsBody(plan)
+    },
+    readBody: (exchange) =>
+      readBody(exchange, { maxBytes: limits.bodyBytes, timeoutMs: limits.requestTimeout }),
+    bind: (accepted, identity, body) =>
+      isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body),
+    decide: createDecide({
+      engines,
+      store: parts.store,
+      routes: routes.map(({ grant }) => grant),
+      mappingHashes: plans.map(({ mappingHash }) => mappingHash),
+      clock,
+    }),
+    record: createRecord({
+      sinks: parts.sinks,
+      configVersion: configuration.version,
+      writer: `${hostname()}.0`,
+      clock,
+      onRecorded: parts.onRecorded,
+    }),
+    forward: enforce.forward,
+    refuse: enforce.refuse,
+    usage: parts.usage,
+  }
+}
+
+const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0
+
+/** What Sallyport answers itself asks nothing and sets nothing. */
+const asItCame = ({ request }: Accepted): Bound => ({
+  accessRequests: [],
+  batch: false,
+  cacheable: false,
+  target: request.target,
+  headers: [],
+  inputs: {},
+  body: null,
+})
+
+const headerOf = (carrier: Carrier): readonly string[] => (carrier.kind === 'header' ? [carrier.name] : [])
+
+const believedHeaders = ({ listeners }: Configuration): readonly string[] =>
+  listeners.flatMap(({ trustedProxies }) => trustedProxies.flatMap(({ headers }) => headers))
+
+/** `Connection` must not remove after the decision what the decision looked at. */
+const decidedHeaders = ({ routes }: Configuration): ReadonlySet<string> => {
+  const names = new Set<string>()
+  for (const { match, plan } of routes) {
+    for (const name of plan.wanted.headers) names.add(name)
+    if (typeof match !== 'string')
+      for (const name of Object.keys(match.headers)) names.add(name.toLowerCase())
+  }
+  return names
+}

@@ -1,0 +1,173 @@
+import type { Configuration, Prepared } from '../config/configuration.ts'
+import type { Clock } from '../core/clock.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Log } from '../core/log.ts'
+import { refuse } from '../core/refusals.ts'
+import type { Preparation } from '../core/settings.ts'
+import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import type { Engine } from '../gateway/decide/engines/engine.ts'
+import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
+import type { GrantStore } from '../gateway/decide/grants/store.ts'
+import type { AssertionKey, AssertionSettings } from '../gateway/enforce/assertion-key.ts'
+import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
+import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
+import type { Identify } from '../gateway/explain.ts'
+import type { Stages } from '../gateway/pipeline.ts'
+import { createHeads, type Heads } from '../gateway/record/heads.ts'
+import type { Sink } from '../gateway/record/sinks/sink.ts'
+import { composeStages } from './compose.ts'
+import { createInFlight } from './in-flight.ts'
+import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
+import { createOpenSinks, type OpenSinks } from './sinks.ts'
+
+/** What outlives a single configuration. */
+export interface Estate {
+  readonly share: Preparation['share']
+  readonly authenticators: Instances<Authenticator>
+  readonly engines: Instances<Engine>
+  readonly upstreams: Instances<OwnedUpstream>
+  readonly stores: Instances<GrantStore>
+  readonly heads: Instances<Heads>
+  readonly sinks: OpenSinks
+  /** The assertion key that no file gave: the first that was made. */
+  readonly generatedKey: (make: () => AssertionKey) => AssertionKey
+  /** Resolves when all that was let go of is closed; cuts upstream connections that take longer. */
+  readonly settled: (cutAfterMs: number) => Promise<void>
+}
+
+export const createEstate = (log: Log): Estate => {
+  const closing = new Set<Promise<unknown>>()
+  const cut = new AbortController()
+  let generated: AssertionKey | null = null
+  const later = (closed: unknown): void => {
+    if (!(closed instanceof Promise)) return
+    const settled = closed
+      .catch((error: unknown) => log.error({ stack: stackOf(error) }, 'closing what an edit removed failed'))
+      .finally(() => closing.delete(settled))
+    closing.add(settled)
+  }
+  return {
+    share: createShare(),
+    authenticators: createInstances((authenticator) => authenticator.close?.()),
+    engines: createInstances((engine) => later(engine.close?.())),
+    upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
+    stores: createInstances(() => undefined),
+    heads: createInstances((heads) => heads.close()),
+    sinks: createOpenSinks(log, later),
+    generatedKey: (make) => {
+      generated ??= make()
+      return generated
+    },
+    settled: async (cutAfterMs) => {
+      const timer = setTimeout(() => cut.abort(), cutAfterMs)
+      while (closing.size > 0) await Promise.all(closing)
+      clearTimeout(timer)
+    },
+  }
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? '') : String(error))
+
+/** One configuration at work, with all that it uses. */
+export interface Generation {
+  readonly configuration: Configuration
+  readonly stages: Stages
+  readonly heads: Heads
+  readonly identifyByClaims: (claims: JsonObject) => Identify
+  /** Lets go of what it uses once the last request that began by it has ended. */
+  readonly retire: () => void
+  /** Lets go of it now. */
+  readonly discard: () => void
+}
+
+/**
+ * Builds the stages of a configuration from what is there already and what has to be made.
+ *
+ * @param sinks are the generation's own from here on, also when this throws.
+ * @throws for bugs only; nothing is held then.
+ */
+export const createGeneration = (
+  configuration: Configuration,
+  sinks: readonly Hold<Sink>[],
+  estate: Estate,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Generation => {
+  // Closed from the last one to the first: heads are read off the sinks once more.
+  const releases: (() => void)[] = sinks.map(({ release }) => release)
+  const discard = (): void => {
+    for (const release of releases.splice(0).reverse()) release()
+  }
+  const use = <T>(hold: Hold<T>): T => {
+    releases.push(hold.release)
+    return hold.value
+  }
+  const useAll = <T>(
+    prepared: ReadonlyMap<string, Prepared<T>>,
+    instances: Instances<T>,
+  ): ReadonlyMap<string, T> =>
+    new Map(
+      [...prepared].map(([name, { fingerprint, create }]) => {
+        return [name, use(instances.take(`${name} ${fingerprint}`, create))]
+      }),
+    )
+  try {
+    const inFlight = createInFlight()
+    const authenticators = useAll(configuration.authenticators, estate.authenticators)
+    const assertion = assertionOf(configuration, estate)
+    const open = sinks.map(({ value }) => value)
+    const makeHeads = (): Heads => {
+      const sign = createJwsSigner(assertion.key, 'sallyport-audit-head+jwt')
+      return createHeads({ sinks: open, signer: { sign }, log, clock })
+    }
+    const headsKey = JSON.stringify([assertion.key.kid, configuration.sinks.map((each) => each.fingerprint)])
+    const heads = use(estate.heads.take(headsKey, makeHeads))
+    const stages = composeStages(configuration, {
+      authenticators,
+      engines: useAll(configuration.engines, estate.engines),
+      upstreams: useAll(configuration.upstreams, estate.upstreams),
+      store: use(storeOf(configuration, estate, clock)),
+      sinks: open,
+      assertion,
+      onRecorded: heads.recorded,
+      usage: inFlight.usage,
+      clock,
+      log,
+    })
+    return {
+      configuration,
+      stages,
+      heads,
+      identifyByClaims: (claims) => identifyByClaims(authenticators, claims),
+      retire: () => inFlight.whenIdle(discard),
+      discard,
+    }
+  } catch (bug) {
+    discard()
+    throw bug
+  }
+}
+
+const assertionOf = (configuration: Configuration, estate: Estate): AssertionSettings => {
+  const { assertion, assertionSettings } = configuration
+  if (assertion.keyFile !== undefined) return assertionSettings()
+  const key = estate.generatedKey(() => assertionSettings().key)
+  return { issuer: assertion.issuer, ttlMs: assertion.ttl, key }
+}
+
+// What else `grants` says is part of each grant's key.
+const storeOf = ({ grants }: Configuration, estate: Estate, clock: Clock): Hold<GrantStore> => {
+  const { store, maxEntries, maxBytes } = grants
+  return estate.stores.take(JSON.stringify([store, maxEntries, maxBytes]), () =>
+    createMemoryStore({ clock, maxEntries, maxBytes }),
+  )
+}
+
+const identifyByClaims =
+  (authenticators: ReadonlyMap<string, Authenticator>, claims: JsonObject): Identify =>
+  (_request, route) => {
+    for (const name of route.authenticate) {
+      const identity = authenticators.get(name)?.fromClaims?.(claims)
+      if (identity !== undefined) return identity
+    }
+    return refuse('authenticate', 'unauthenticated', 'no authenticator of the route maps claims')
+  }

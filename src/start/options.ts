@@ -1,0 +1,23 @@
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { Finding } from '../core/problem.ts'
+import type { WatchTimes } from './watch.ts'
+
+/** What a gateway is started with; everything else is in the configuration file. */
+export interface StartOptions {
+  readonly file: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  readonly log: Log
+  /** How edits are picked up; null: only `reload` does. */
+  readonly watch?: WatchTimes | null
+}
+
+export interface NotStarted {
+  readonly findings: readonly Finding[]
+}
+
+/** Something that is wrong with a configuration, but with no line of it. */
+export const notStarted = (file: string, rule: string, message: string): NotStarted => ({
+  findings: [{ severity: 'error', rule, file, line: 1, column: 1, message }],
+})

@@ -1,0 +1,200 @@
+import { type AdminServer, startAdminServer } from '../admin/admin-server.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { LimitsConfig, ListenerConfig } from '../gateway/accept/config.ts'
+import { createListener, type Listener } from '../gateway/accept/listener.ts'
+import type { Pipeline } from '../gateway/pipeline.ts'
+import { type NotStarted, notStarted } from './options.ts'
+
+/** The listeners and the admin port, through all edits. */
+export interface Ports {
+  /** `host:port` of every listener, in the order of the configuration. */
+  readonly addresses: () => readonly string[]
+  readonly adminAddress: () => string | null
+  /** Opens what a configuration has and is not open yet; nothing is closed before `PortChange` says so. */
+  readonly open: (configuration: Configuration) => Promise<PortChange | NotStarted>
+  /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
+  readonly close: (drainTimeoutMs: number) => Promise<void>
+  readonly closeAdmin: () => Promise<void>
+}
+
+/** One of the two is to be called, once. */
+export interface PortChange {
+  /** Closes what is no longer wanted, and applies the limits to what stays. */
+  readonly commit: () => void
+  /** Closes again what was opened. */
+  readonly undo: () => Promise<void>
+}
+
+export interface PortsOptions {
+  readonly pipeline: Pipeline
+  readonly ready: () => boolean
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface OpenListener {
+  /** Tells it from the others; see `keysOf`. */
+  readonly key: string
+  readonly config: ListenerConfig
+  readonly limits: LimitsConfig
+  readonly listener: Listener
+  readonly address: string
+}
+
+interface OpenAdmin {
+  readonly bind: string
+  readonly server: AdminServer
+}
+
+interface State {
+  listeners: readonly OpenListener[]
+  admin: OpenAdmin | null
+  /** Of what is on its way out. */
+  readonly closing: Set<Promise<void>>
+}
+
+export const createPorts = (options: PortsOptions): Ports => {
+  const state: State = { listeners: [], admin: null, closing: new Set() }
+  const inBackground = (closed: Promise<void>): void => {
+    const settled = closed.finally(() => state.closing.delete(settled))
+    state.closing.add(settled)
+  }
+  return {
+    addresses: () => state.listeners.map(({ address }) => address),
+    adminAddress: () => state.admin?.server.address() ?? null,
+    open: (configuration) => openPorts(configuration, state, options, inBackground),
+    close: async (drainTimeoutMs) => {
+      await Promise.all(state.listeners.map(({ listener }) => listener.close(drainTimeoutMs)))
+      await Promise.all(state.closing)
+    },
+    closeAdmin: async () => state.admin?.server.close(),
+  }
+}
+
+type InBackground = (closed: Promise<void>) => void
+
+const openPorts = async (
+  configuration: Configuration,
+  state: State,
+  options: PortsOptions,
+  inBackground: InBackground,
+): Promise<PortChange | NotStarted> => {
+  const { limits, drainTimeoutMs, admin } = configuration
+  const keys = keysOf(configuration.listeners)
+  const leaving = state.listeners.filter(({ key }) => !keys.has(key))
+  const opened: OpenListener[] = []
+  const displaced: OpenListener[] = []
+  let newAdmin: OpenAdmin | null = null
+
+  const close = ({ listener }: OpenListener): void => inBackground(listener.close(drainTimeoutMs))
+
+  const undo = async (): Promise<void> => {
+    opened.forEach(close)
+    if (newAdmin !== null && newAdmin !== state.admin) inBackground(newAdmin.server.close())
+    await reopen(displaced, state, options)
+  }
+
+  /** What leaves may stand in the way, as `127.0.0.1:80` does in that of `0.0.0.0:80`: then it goes first. */
+  const openOne = async (key: string, config: ListenerConfig): Promise<OpenListener> => {
+    const first = await openListener(key, config, limits, options)
+    if (!(first instanceof Error)) return first
+    const inTheWay = leaving.filter((old) => !displaced.includes(old) && portOf(old) === portOf({ config }))
+    if (codeOf(first) !== 'EADDRINUSE' || inTheWay.length === 0) throw first
+    displaced.push(...inTheWay)
+    inTheWay.forEach(close)
+    const second = await openListener(key, config, limits, options)
+    if (second instanceof Error) throw second
+    return second
+  }
+
+  let bind = ''
+  try {
+    const wanted: OpenListener[] = []
+    for (const [key, config] of keys) {
+      bind = config.bind
+      const known = state.listeners.find((each) => each.key === key)
+      const open = known ?? (await openOne(key, config))
+      if (open !== known) opened.push(open)
+      wanted.push({ ...open, config, limits })
+    }
+    bind = admin?.bind ?? ''
+    if (admin !== null) newAdmin = await openAdmin(bind, state, options)
+    return {
+      commit: () => {
+        const { admin: adminBefore } = state
+        state.listeners = wanted
+        state.admin = newAdmin
+        for (const { listener } of wanted) listener.setLimits(limits)
+        for (const old of leaving) if (!displaced.includes(old)) close(old)
+        if (adminBefore !== null && adminBefore !== newAdmin) inBackground(adminBefore.server.close())
+      },
+      undo,
+    }
+  } catch (error) {
+    await undo()
+    const why = error instanceof Error ? error.message : String(error)
+    return notStarted(configuration.file, 'cannot-listen', `cannot listen on ${bind}: ${why}`)
+  }
+}
+
+const portOf = ({ config }: Pick<OpenListener, 'config'>): string =>
+  config.bind.slice(config.bind.lastIndexOf(':') + 1)
+
+const codeOf = (error: Error): unknown => Reflect.get(error, 'code')
+
+/** Puts back what was closed for something that could not be opened all the same. */
+const reopen = async (
+  displaced: readonly OpenListener[],
+  state: State,
+  options: PortsOptions,
+): Promise<void> => {
+  for (const old of displaced) {
+    const again = await openListener(old.key, old.config, old.limits, options)
+    if (again instanceof Error) {
+      const fields = { listener: old.config.bind, code: codeOf(again) }
+      options.log.error(fields, 'a listener was closed for an edit, and cannot be opened again')
+    } else state.listeners = state.listeners.map((each) => (each === old ? again : each))
+  }
+}
+
+/**
+ * Names each listener by its address, and by whether it speaks TLS, which cannot change under open connections.
+ *
+ * The system gives each its own port for 0, so these are also counted.
+ */
+const keysOf = (listeners: readonly ListenerConfig[]): ReadonlyMap<string, ListenerConfig> => {
+  const keys = new Map<string, ListenerConfig>()
+  for (const config of listeners) {
+    const name = 'tls' in config && config.tls !== undefined ? `${config.bind} tls` : config.bind
+    let key = name
+    for (let count = 2; keys.has(key); count += 1) key = `${name} ${count}`
+    keys.set(key, config)
+  }
+  return keys
+}
+
+const openListener = async (
+  key: string,
+  config: ListenerConfig,
+  limits: LimitsConfig,
+  { pipeline, clock, log }: PortsOptions,
+): Promise<OpenListener | Error> => {
+  const listener = createListener({
+    config,
+    limits,
+    clock,
+    log,
+    onExchange: pipeline.handle,
+    onParserRefusal: pipeline.refuseUnread,
+  })
+  try {
+    return { key, config, limits, listener, address: await listener.listen() }
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+const openAdmin = async (bind: string, { admin }: State, { ready }: PortsOptions): Promise<OpenAdmin> =>
+  admin?.bind === bind ? admin : { bind, server: await startAdminServer(bind, ready) }
