@@ -70,7 +70,9 @@ const toSubject = (authenticator: string, made: JsonObject, prefix: string): Sub
   if (!isName(id)) return notASubject(authenticator, 'id')
   const subject = { type, id: prefix + id }
   if (properties === undefined) return subject
-  return isObject(properties) ? { ...subject, properties } : notASubject(authenticator, 'properties')
+  if (!isObject(properties)) return notASubject(authenticator, 'properties')
+  // All of them may be optional, and absent: then there is nothing to send to an engine.
+  return Object.keys(properties).length === 0 ? subject : { ...subject, properties }
 }
 
 const isName = (value: JsonValue | undefined): value is string =>
