@@ -6,6 +6,7 @@ import { run as runTests } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { prepare, root } from './prepare.mjs'
 import { fetchServers } from './servers.mjs'
+import { fetchTools } from './tools.mjs'
 
 // One test file is one process; one that hangs fails instead of holding up the rest for ever.
 const FILE_DEADLINE_MS = 180_000
@@ -53,8 +54,10 @@ const report = ({ passed, failed, skipped }) => {
 }
 
 if (prepare()) {
+  const files = findTests(process.argv.slice(2))
   fetchServers()
-  report(await runAll(findTests(process.argv.slice(2))))
+  fetchTools(files)
+  report(await runAll(files))
 } else {
   console.log('nothing was tested: the set-up failed, see above')
   report({ passed: 0, failed: 1, skipped: [] })

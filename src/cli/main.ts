@@ -4,6 +4,7 @@ import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addExplain } from './explain.ts'
+import { addHealth } from './health.ts'
 import { type CommandIo, EXIT } from './io.ts'
 import { addKeys } from './keys.ts'
 import { addRoutes } from './routes.ts'
@@ -24,7 +25,17 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     .exitOverride()
     .showSuggestionAfterError()
     .helpCommand(false)
-  for (const add of [addServe, addCheck, addExplain, addRoutes, addSchema, addKeys, addAudit, addDemo]) {
+  for (const add of [
+    addServe,
+    addCheck,
+    addExplain,
+    addRoutes,
+    addSchema,
+    addKeys,
+    addAudit,
+    addHealth,
+    addDemo,
+  ]) {
     add(program, io, done)
   }
   try {
@@ -49,6 +60,7 @@ const io: CommandIo = {
   clock: systemClock,
   colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
   stopRequested,
+  reloadRequested: (listener) => process.on('SIGHUP', listener),
 }
 
 // A reader that has seen enough (`| head`) closes the pipe; that is not a failure of the command.

@@ -52,7 +52,7 @@ const copyRepository = (): string => {
   cpSync(repositoryRoot, copy, {
     recursive: true,
     filter: (source) =>
-      !['.git', 'node_modules', 'dist', 'log'].includes(source.slice(repositoryRoot.length + 1)),
+      !['.cache', '.git', 'node_modules', 'dist', 'log'].includes(source.slice(repositoryRoot.length + 1)),
   })
   symlinkSync(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'), 'junction')
   return copy

