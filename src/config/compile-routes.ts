@@ -6,6 +6,7 @@ import { compilePlan } from '../gateway/bind/plan.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
 import { listOptIns } from './checks/opt-ins.ts'
 import type { ConfiguredRoute } from './configuration.ts'
+import { placeOf } from './place.ts'
 import { inform, type Loading } from './preparation.ts'
 import type { GatewayFile } from './read-gateway.ts'
 import type { RouteMap } from './read-route-maps.ts'
@@ -42,7 +43,13 @@ const secretsOf = (gateway: GatewayFile, map: RouteMap): ReadonlyMap<string, Sec
 
 const compileTable = (drafts: readonly RouteDraft[]): RouteTable => {
   const routes = drafts.map(({ route, entry, host }) => ({ route, match: entry.match, flags: entry, host }))
-  return compileRoutes(routes, (index, problem) => drafts[index]?.report(problem))
+  return compileRoutes(routes, (index, problem, twin) => {
+    const draft = drafts[index]
+    const other = twin === undefined ? undefined : drafts[twin.index]
+    if (draft === undefined) return
+    const where = other === undefined ? '' : `; that one is at ${placeOf(other.part, draft.part.source.file)}`
+    draft.report({ ...problem, message: `${problem.message}${where}` })
+  })
 }
 
 // While `grants` has a mistake, what a route inherits from it does not matter.

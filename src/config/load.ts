@@ -12,6 +12,7 @@ import { compileDrafts } from './compile-routes.ts'
 import type { Configuration, LoadResult } from './configuration.ts'
 import { createFileStore } from './file-store.ts'
 import { sortFindings } from './format-finding.ts'
+import { child } from './parse-part.ts'
 import type { Loading } from './preparation.ts'
 import { inform } from './preparation.ts'
 import { prepareEntries } from './prepare-entries.ts'
@@ -77,9 +78,9 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   }
 }
 
-const tellWithoutAudit = (loading: Loading, { source, audit }: GatewayFile): void => {
-  const isWritten = 'audit' in Object(source.value)
-  if (audit.length > 0 || (isWritten && !Array.isArray(Reflect.get(Object(source.value), 'audit')))) return
+const tellWithoutAudit = (loading: Loading, { source }: GatewayFile): void => {
+  const { value: written = [] } = child({ source, path: [], value: source.value }, 'audit')
+  if (!Array.isArray(written) || written.length > 0) return
   const message = 'decisions are not recorded, since audit names no sink'
   inform(loading, { source, path: ['audit'] }, { rule: 'no-audit', message })
 }

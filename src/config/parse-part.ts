@@ -62,6 +62,7 @@ export const parsePart = <T>(part: Part, schema: z.ZodType<T>): Parsed<T> | null
 
 /** Reports the keys of a map that are not among `known`. */
 export const reportUnknownKeys = (part: Part, known: readonly string[]): void => {
+  if (isMap(part.value) && Object.keys(part.value).every((key) => known.includes(key))) return
   const anything = Object.fromEntries(known.map((key) => [key, z.unknown()]))
   parseBySchema(z.strictObject(anything).partial(), part.value).problems?.forEach(
     below(part.source, part.path),

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { didYouMean } from '../core/nearest.ts'
+
 import type { Problem } from '../core/problem.ts'
 import { describeFound, isSensitive } from './found.ts'
+
+import { UNREADABLE } from './yaml/plain-value.ts'
 
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
@@ -136,14 +139,25 @@ const leaf = (issue: Issue, value: unknown, base: Problem['path']): Problem => {
   const path = toPath(issue.path)
   const found = valueAt(value, issue.path)
   const key = [...base, ...path].at(-1)
+  // A message that a schema gives to a check of zod's says what is expected; one of its own checks says all.
+  const expected = issue.message === '' ? `expected ${expectation(issue)}` : issue.message
   if (found === undefined && typeof key === 'string') {
-    const expected = issue.message === '' ? `expected ${expectation(issue)}` : issue.message
     return { path, message: `missing key ${JSON.stringify(key)}: ${expected}`, rule: 'missing-key' }
   }
-  if (issue.message !== '') return { path, message: issue.message, ...paramsOf(issue) }
-  const mayQuote = !isSensitive([...base, ...path])
+  if (issue.code === 'custom') return { path, message: expected, ...paramsOf(issue) }
+  const mayQuote = isQuotable(issue, found, [...base, ...path])
   const near = mayQuote ? suggestion(found, issue) : ''
-  return { path, message: `found ${describeFound(found, mayQuote)}, expected ${expectation(issue)}${near}` }
+  return { path, message: `found ${describeFound(found, mayQuote)}, ${expected}${near}` }
+}
+
+const isQuotable = (issue: Issue, found: unknown, path: Problem['path']): boolean => {
+  const names = path.filter((segment) => typeof segment === 'string')
+  const isWord =
+    issue.code === 'invalid_value' || (issue.code === 'invalid_union' && optionsOf(issue) !== null)
+  // What should have been one of a few words is judged by its own key alone.
+  if (isWord) return !isSensitive(names.slice(-1))
+  // A secret is a union of its two forms, and text in its place may be the secret.
+  return !(issue.code === 'invalid_union' && typeof found === 'string') && !isSensitive(names)
 }
 
 /** What a schema says of an issue of its own, by zod's `params`: the rule, and where to point. */
@@ -157,6 +171,7 @@ const paramsOf = (issue: Issue): { rule?: string; atKey?: boolean; offset?: numb
 }
 
 const problemsOf = (issue: Issue, value: unknown, base: Problem['path']): Problem[] => {
+  if (valueAt(value, issue.path) === UNREADABLE) return []
   if (issue.code === 'unrecognized_keys') return unknownKeys(issue)
   if (issue.code === 'invalid_key') {
     const reason = issue.issues.find((inner) => inner.message !== '') ?? issue.issues[0]

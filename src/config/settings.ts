@@ -2,7 +2,6 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { type Secret, secret } from '../core/secret.ts'
 import type { Settings } from '../core/settings.ts'
-import { describeFound } from './found.ts'
 
 /** What the scalar types need from outside of the schema. */
 export interface SettingsContext {
@@ -13,20 +12,10 @@ export interface SettingsContext {
   readonly readSecret: (path: string) => Buffer | string
 }
 
-type ErrorMap = (issue: { readonly input?: unknown }) => string
-
-/** A missing value is named by whoever knows its key; all else says what was found. */
-const expecting =
-  (expected: string, mayQuote = true): ErrorMap =>
-  ({ input }) =>
-    input === undefined
-      ? `expected ${expected}`
-      : `found ${describeFound(input, mayQuote)}, expected ${expected}`
-
 // What setTimeout can hold; longer ones would fire at once.
 const MAX_TIMER_MS = 2 ** 31 - 1
 const DURATION = /^(0|[1-9][0-9]{0,8})(ms|s|m|h)$/
-const DURATION_EXPECTED = 'a duration such as 500ms, 15s, 5m or 1h'
+const DURATION_EXPECTED = 'expected a duration such as 500ms, 15s, 5m or 1h'
 const UNITS_MS: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
   ['m', 60_000],
@@ -48,8 +37,8 @@ const formatDuration = (milliseconds: number): string => {
 
 const duration: Settings['duration'] = ({ minMs = 0, maxMs = MAX_TIMER_MS } = {}) =>
   z
-    .string({ error: expecting(DURATION_EXPECTED) })
-    .regex(DURATION, { error: expecting(DURATION_EXPECTED), abort: true })
+    .string({ error: DURATION_EXPECTED })
+    .regex(DURATION, { error: DURATION_EXPECTED, abort: true })
     .transform((text, context) => {
       const milliseconds = parseDuration(text)
       const limit =
@@ -59,7 +48,7 @@ const duration: Settings['duration'] = ({ minMs = 0, maxMs = MAX_TIMER_MS } = {}
       return z.NEVER
     })
 
-const URL_EXPECTED = 'an http: or https: URL without user, query and fragment'
+const URL_EXPECTED = 'expected an http: or https: URL without user, query and fragment'
 
 const isPlainUrl = (text: string): boolean => {
   // The parser forgives blanks, backslashes and missing slashes, and others may read those in another way.
@@ -71,27 +60,18 @@ const isPlainUrl = (text: string): boolean => {
 
 const url: Settings['url'] = () =>
   z
-    .string({ error: expecting(URL_EXPECTED, false) })
+    .string({ error: URL_EXPECTED })
     // The value is not quoted, since a user and a password may be in it.
-    .refine(isPlainUrl, { error: `found another string, expected ${URL_EXPECTED}` })
+    .refine(isPlainUrl, { error: `found another string, ${URL_EXPECTED}` })
 
 const SECRET_EXPECTED = '{ env: NAME } or { file: path }'
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 
-const secretMistake: ErrorMap = ({ input }) => {
-  if (input === undefined) return `expected ${SECRET_EXPECTED}`
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    const found = typeof input === 'string' ? 'text' : describeFound(input, false)
-    return `found ${found} where a secret is wanted, expected ${SECRET_EXPECTED}; a secret is never text in the file`
-  }
-  const keys = Object.keys(input)
-  if (keys.includes('env') && keys.includes('file')) {
-    return 'found both env and file, expected one of them'
-  }
-  if (keys.length === 1 && (keys[0] === 'env' || keys[0] === 'file')) {
-    return `found ${keys[0]} without a name, expected ${SECRET_EXPECTED}`
-  }
-  return `found a map with other keys, expected ${SECRET_EXPECTED}`
+const secretExpected = ({ input }: { readonly input?: unknown }): string => {
+  if (typeof input === 'string') return `expected ${SECRET_EXPECTED}; a secret is never text in the file`
+  const isMap = typeof input === 'object' && input !== null && !Array.isArray(input)
+  if (isMap && 'env' in input && 'file' in input) return 'expected either env or file, not both'
+  return `expected ${SECRET_EXPECTED}`
 }
 
 const withoutLineEnd = (text: string): string => text.replace(/\r?\n$/, '')
@@ -106,7 +86,8 @@ const resolveSecret = (
     if (!ENV_NAME.test(from.env)) {
       return { key: 'env', message: 'found a string that cannot name an environment variable' }
     }
-    const value = context.env[from.env]
+    // An environment has names from its prototype, too.
+    const value = Object.hasOwn(context.env, from.env) ? context.env[from.env] : undefined
     if (value === undefined) {
       return {
         key: 'env',
@@ -133,13 +114,10 @@ const resolveSecret = (
 export const createSettings = (context: SettingsContext): Settings => {
   const absolute = (path: string): string => resolve(dirname(context.file()), path)
   const pathOf = (expected: string): z.ZodType<string, string> =>
-    z
-      .string({ error: expecting(expected) })
-      .min(1, { error: expecting(expected), abort: true })
-      .transform(absolute)
+    z.string({ error: expected }).min(1, { error: expected, abort: true }).transform(absolute)
   return {
-    path: () => pathOf('a path'),
-    glob: () => pathOf('a path, in which * and ** may stand for names'),
+    path: () => pathOf('expected a path'),
+    glob: () => pathOf('expected a path, in which * and ** may stand for names'),
     duration,
     url,
     secret: () =>
@@ -156,7 +134,7 @@ export const createSettings = (context: SettingsContext): Settings => {
                 .describe('Path of the file that holds the secret; one trailing newline is ignored'),
             }),
           ],
-          { error: secretMistake },
+          { error: secretExpected },
         )
         .transform((from, refinement): Secret => {
           const resolved = resolveSecret(from, context)

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, parseAllDocuments } from 'yaml'
 import type { Finding, Problem } from '../core/problem.ts'
-import { plainValue } from './yaml/plain-value.ts'
+import { plainValue, UNREADABLE } from './yaml/plain-value.ts'
 import { scalarOffset } from './yaml/scalar-offset.ts'
 import { syntaxProblems, type TextProblem } from './yaml/syntax-errors.ts'
 import { type TextPosition, textPositions } from './yaml/text-position.ts'
@@ -154,6 +154,7 @@ export const readYamlSource = (file: string, bytes: Buffer, report: Report): Yam
   if (second !== undefined && problems.length === 0) {
     const message = 'found a second YAML document, expected one document a file'
     reportText({ offset: second.range[0], rule: 'yaml', message })
+    return null
   }
   if (document.errors.length > 0) return null
   if (document.directives?.yaml.version === '1.1') {
@@ -162,6 +163,7 @@ export const readYamlSource = (file: string, bytes: Buffer, report: Report): Yam
   }
   const root = document.contents
   const { value, targets } = plainValue(root, (offset) => at(offset).line, reportText)
+  if (value === UNREADABLE) return null
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = Array.isArray(value) ? 'a list' : value === null ? 'nothing' : 'a single value'
     const offset = value === null ? 0 : (root?.range[0] ?? 0)

@@ -6,6 +6,14 @@ const MAX_DEPTH = 100
 /** How many values all aliases of a file may stand for together. */
 const MAX_ALIASED_VALUES = 100_000
 
+/** Stands for a value that cannot be read; that was reported, so nobody else has to. */
+export const UNREADABLE = Symbol('unreadable')
+
+const CORE_TAGS: ReadonlySet<string> = new Set([
+  '!',
+  ...['bool', 'float', 'int', 'map', 'null', 'seq', 'str'].map((name) => `tag:yaml.org,2002:${name}`),
+])
+
 interface Walk {
   readonly report: (problem: TextProblem) => void
   readonly lineOf: (offset: number) => number
@@ -105,12 +113,12 @@ const aliasValue = (walk: Walk, alias: Alias): unknown => {
   if (target === undefined) {
     const quotes = 'a string that starts with * needs quotes'
     problemAt(walk, alias, 'yaml', `found an alias without an anchor of that name before it; ${quotes}`)
-    return null
+    return UNREADABLE
   }
   const known = walk.done.get(target)
   if (known === undefined) {
     problemAt(walk, alias, 'yaml', 'found an alias inside of what it stands for')
-    return null
+    return UNREADABLE
   }
   walk.targets.set(alias, target)
   walk.size += known.size
@@ -121,7 +129,7 @@ const aliasValue = (walk: Walk, alias: Alias): unknown => {
     const message = `the aliases up to here stand for more than ${MAX_ALIASED_VALUES} values, which is the limit`
     problemAt(walk, alias, 'yaml', message)
   }
-  return null
+  return UNREADABLE
 }
 
 const plain = (walk: Walk, node: Node, depth: number): unknown => {
@@ -138,10 +146,12 @@ const plain = (walk: Walk, node: Node, depth: number): unknown => {
 }
 
 const nodeValue = (walk: Walk, node: Node, depth: number): unknown => {
+  // Reported by the parser.
+  if (node.tag !== undefined && !CORE_TAGS.has(node.tag)) return UNREADABLE
   if (isScalar(node)) return scalarValue(walk, node)
   if (depth > MAX_DEPTH) {
     problemAt(walk, node, 'yaml', `found more than ${MAX_DEPTH} maps and lists within each other`)
-    return null
+    return UNREADABLE
   }
   if (isSeq<Node>(node)) return node.items.map((item) => plain(walk, item, depth))
   if (isMap<Node, Node | null>(node)) return mapValue(walk, node.items, depth)
@@ -154,7 +164,7 @@ const nodeValue = (walk: Walk, node: Node, depth: number): unknown => {
  * Reports what configuration files may not hold: duplicate and other than string keys, merge keys, NUL,
  * numbers that cannot be kept, aliases that cannot be followed or that multiply.
  *
- * @returns the value, and what each alias stands for.
+ * @returns the value, with `UNREADABLE` where something was reported, and what each alias stands for.
  */
 export const plainValue = (
   root: Node | null,

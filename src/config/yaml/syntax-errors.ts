@@ -60,14 +60,23 @@ const unclosed = (node: Node, text: string): string | null => {
   return end - start < 2 || text[end - 1] !== close ? (open ?? null) : null
 }
 
-const unclosedNodes = (document: Document): Node[] => {
-  const nodes: Node[] = []
+const unclosedProblems = (document: Document, text: string): TextProblem[] => {
+  const quotes: TextProblem[] = []
+  const brackets: TextProblem[] = []
   visit(document, {
     Node: (_key, node) => {
-      nodes.push(node)
+      const open = unclosed(node, text)
+      if (open === null) return
+      const isQuote = open === '"' || open === "'"
+      const what = isQuote ? 'this quote' : 'this bracket'
+      const found = `found no end of ${what} (${open}), expected it closed`
+      const problem = { offset: node.range?.[0] ?? 0, rule: 'yaml', message: found }
+      if (isQuote) quotes.push(problem)
+      else brackets.push(problem)
     },
   })
-  return nodes
+  // A quote without its end takes the ends of the brackets around it.
+  return quotes.length > 0 ? quotes : brackets
 }
 
 /** The first mistake of the parser on each line; what follows on a line is nearly always its echo. */
@@ -78,16 +87,9 @@ export const syntaxProblems = (document: Document, text: string): readonly TextP
     return [{ offset: exhausted.pos[0], rule: 'yaml', message: message(exhausted, text) }]
   }
   if (errors.length === 0) return []
-  const problems: TextProblem[] = []
-  for (const node of unclosedNodes(document)) {
-    const open = unclosed(node, text)
-    const offset = node.range?.[0] ?? 0
-    if (open === null) continue
-    const what = open === '"' || open === "'" ? 'this quote' : 'this bracket'
-    problems.push({ offset, rule: 'yaml', message: `found no end of ${what} (${open}), expected it closed` })
-  }
+  const problems = unclosedProblems(document, text)
   // Whatever is said after something was left open comes from reading the rest of the file as its content.
-  const firstOpen = Math.min(...problems.map((problem) => problem.offset))
+  const firstOpen = problems.reduce((first, { offset }) => Math.min(first, offset), text.length + 1)
   for (const error of errors) {
     if (error.pos[0] >= firstOpen) continue
     problems.push({ offset: error.pos[0], rule: 'yaml', message: message(error, text) })

@@ -27,7 +27,7 @@ export const listenerConfig = (_s: Settings) =>
   z.strictObject({
     bind: z
       .string()
-      .regex(BIND)
+      .regex(BIND, 'expected host:port, such as 0.0.0.0:8080')
       .describe('Address and port to listen on, such as 0.0.0.0:8080 or [::1]:8080'),
     trustedProxies: z
       .array(trustedProxy)

@@ -53,17 +53,18 @@ const MISS = Symbol('no route, and no less specific template either')
  * Reports bad templates and hosts, patterns that can take too long, reserved paths, and routes that cannot be
  * told apart. A route with a mistake is left out, so the table is of use only when nothing was reported.
  *
- * @param report gets the position in `routes`, and a problem whose path starts at the route.
+ * @param report gets the position in `routes`, a problem whose path starts at the route, and for routes that cannot
+ * be told apart the earlier one.
  */
 export const compileRoutes = (
   routes: readonly RouteToCompile[],
-  report: (routeIndex: number, problem: Problem) => void,
+  report: (routeIndex: number, problem: Problem, twin?: Route) => void,
 ): RouteTable => {
   const hosts: Hosts = createHostTable()
   const compilePattern = createPatternCompiler()
   const templates = new Set<TemplateRoutes>()
   for (const [index, entry] of routes.entries()) {
-    const tell = (problem: Problem): void => report(index, problem)
+    const tell = (problem: Problem, twin?: Route): void => report(index, problem, twin)
     const added = addRoute(hosts, entry, compilePattern, tell)
     if (added !== null) templates.add(added)
   }
@@ -97,7 +98,7 @@ const addRoute = (
   hosts: Hosts,
   entry: RouteToCompile,
   compilePattern: Compile,
-  report: (problem: Problem) => void,
+  report: (problem: Problem, twin?: Route) => void,
 ): TemplateRoutes | null => {
   const match = readMatch(entry.match, report)
   if (match === null) return null
@@ -122,7 +123,7 @@ const addRoute = (
   })
   if (twin === null) return end
   const message = `can never be told apart from the route ${JSON.stringify(twin.route.name)}: host, path, methods and conditions fit the same requests`
-  report({ path: match.at.path, message, rule: 'ambiguous-route' })
+  report({ path: match.at.path, message, rule: 'ambiguous-route' }, twin.route)
   return null
 }
 
