@@ -1,10 +1,12 @@
 import type { Carrier } from '../core/carrier.ts'
+import type { Problem } from '../core/problem.ts'
+import type { Route } from '../core/route.ts'
 import { type Secret, secret } from '../core/secret.ts'
 import { matchCaptures } from '../gateway/accept/match.ts'
 import { compileRoutes, type RouteTable } from '../gateway/accept/route-table.ts'
 import { compilePlan } from '../gateway/bind/plan.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
-import { listOptIns } from './checks/opt-ins.ts'
+import { listOptIns, type Note, tellObserve } from './checks/opt-ins.ts'
 import type { ConfiguredRoute } from './configuration.ts'
 import { placeOf } from './place.ts'
 import { inform, type Loading } from './preparation.ts'
@@ -41,15 +43,30 @@ const secretsOf = (gateway: GatewayFile, map: RouteMap): ReadonlyMap<string, Sec
   return new Map(names.map((name) => [name, gateway.secrets.get(name) ?? secret('')]))
 }
 
+/**
+ * What is compiled may keep the function that it reports to, for as long as the gateway lives; this one can let
+ * go of the route maps behind it.
+ */
+const detachable = <A extends readonly unknown[]>(listener: (...args: A) => void) => {
+  const held: { listener: ((...args: A) => void) | null } = { listener }
+  const detach = (): void => {
+    held.listener = null
+  }
+  return { report: (...args: A): void => held.listener?.(...args), detach }
+}
+
 const compileTable = (drafts: readonly RouteDraft[]): RouteTable => {
   const routes = drafts.map(({ route, entry, host }) => ({ route, match: entry.match, flags: entry, host }))
-  return compileRoutes(routes, (index, problem, twin) => {
+  const { report, detach } = detachable((index: number, problem: Problem, twin?: Route) => {
     const draft = drafts[index]
     const other = twin === undefined ? undefined : drafts[twin.index]
     if (draft === undefined) return
     const where = other === undefined ? '' : `; that one is at ${placeOf(other.part, draft.part.source.file)}`
     draft.report({ ...problem, message: `${problem.message}${where}` })
   })
+  const table = compileRoutes(routes, report)
+  detach()
+  return table
 }
 
 // While `grants` has a mistake, what a route inherits from it does not matter.
@@ -64,6 +81,8 @@ export const compileDrafts = (
 ): CompiledRoutes => {
   const unreadable = unreadableHeaders(carriers, drafts)
   const secretsByMap = new Map<RouteMap, ReadonlyMap<string, Secret>>()
+  let current: RouteDraft | null = null
+  const { report, detach } = detachable((problem: Problem) => current?.report(problem))
   const routes = drafts.map((draft): ConfiguredRoute => {
     const { entry, route, host, map, part } = draft
     const { evaluation, evaluations, headers, rewrite, match } = entry
@@ -74,13 +93,16 @@ export const compileDrafts = (
     const quantiseMs = grant?.quantiseMs ?? null
     const captures = matchCaptures(match)
     const source = { ...mapping, captures, quantiseMs, unreadableHeaders: unreadable }
-    const plan = compilePlan(source, draft.report)
-    listOptIns(route.name, entry, ({ path, ...note }) => {
+    current = draft
+    const plan = compilePlan(source, report)
+    const tell = ({ path, ...note }: Note): void =>
       inform(loading, { source: part.source, path: [...part.path, ...path] }, { ...note, atKey: true })
-    })
+    listOptIns(route.name, entry, tell)
+    tellObserve(route, tell)
     const { file } = part.source
     const { line } = part.source.locate({ path: part.path })
     return { route, match, flags: entry, host, plan, grant, file, line }
   })
+  detach()
   return { table: compileTable(drafts), routes }
 }
