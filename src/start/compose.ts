@@ -5,10 +5,11 @@ import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
 import type { Log } from '../core/log.ts'
 import type { Accepted } from '../core/request.ts'
-import { createAccept } from '../gateway/accept/accept.ts'
+import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
+import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
-import { createBind, needsBody } from '../gateway/bind/bind.ts'
+import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
 import { readBody } from '../gateway/bind/body.ts'
 import { createDecide } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
@@ -43,13 +44,15 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   const controlledHeaders = new Set(
     plans.flatMap((plan) => plan.headerNames.map((name) => name.toLowerCase())),
   )
+  const decidedHeaders = headersThatDecide(configuration)
   const bind = createBind({ plans, clock })
+  const unmatched = configuration.unmatched === null ? null : unmatchedRoute(configuration.unmatched)
   const enforce = createEnforce({
     upstreams: parts.upstreams,
     assertion: parts.assertion,
     carriers,
     controlledHeaders,
-    decidedHeaders: decidedHeaders(configuration),
+    decidedHeaders,
     clock,
     log,
   })
@@ -59,9 +62,11 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       listeners: new Map(configuration.listeners.map((listener) => [listener.bind, listener])),
       guardedHeaders: new Set([
         ...controlledHeaders,
+        ...decidedHeaders,
         ...carriers.flatMap(headerOf),
         ...believedHeaders(configuration),
       ]),
+      unmatched,
       clock,
     }),
     authenticate: createAuthenticate({ authenticators, clock }),
@@ -71,8 +76,11 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     },
     readBody: (exchange) =>
       readBody(exchange, { maxBytes: limits.bodyBytes, timeoutMs: limits.requestTimeout }),
-    bind: (accepted, identity, body) =>
-      isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body),
+    bind: (accepted, identity, body) => {
+      if (accepted.route === unmatched) return NO_ROUTE
+      return isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body)
+    },
+    bindObserved: createBindObserved({ plans, clock }),
     decide: createDecide({
       engines,
       store: parts.store,
@@ -111,8 +119,8 @@ const headerOf = (carrier: Carrier): readonly string[] => (carrier.kind === 'hea
 const believedHeaders = ({ listeners }: Configuration): readonly string[] =>
   listeners.flatMap(({ trustedProxies }) => trustedProxies.flatMap(({ headers }) => headers))
 
-/** `Connection` must not remove after the decision what the decision looked at. */
-const decidedHeaders = ({ routes }: Configuration): ReadonlySet<string> => {
+/** What a decision looks at: `Connection` must not remove it afterwards, nor an alias stand beside it. */
+const headersThatDecide = ({ routes }: Configuration): ReadonlySet<string> => {
   const names = new Set<string>()
   for (const { match, plan } of routes) {
     for (const name of plan.wanted.headers) names.add(name)

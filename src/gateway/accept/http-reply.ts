@@ -35,6 +35,9 @@ export const createHttpReply = (
     const closes = connection.mustClose() || saysClose(headers)
     // Documented only as a property of the response's own decision; it is what Node's writer goes by.
     if (closes) response.shouldKeepAlive = false
+    // Node closes, without a word to us, where it was asked for a 100 and sent none: the content might still come.
+    // That is known better here, and requests behind this one may be under way.
+    else Reflect.set(response, '_expect_continue', false)
     response.writeHead(status, REASON.test(reason) ? reason : '', withDate(headers, connection.nowMs()))
     if (closes) connection.closing()
   }

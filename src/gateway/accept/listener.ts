@@ -126,12 +126,17 @@ const createHandlers = (
     },
     onConnect: (request, socket) => {
       const connection = connections.get(socket)
-      if (connection === undefined || connection.isClosed()) {
+      // Node has taken its own listeners off this socket.
+      socket.on('error', () => socket.destroy())
+      if (connection === undefined) {
         socket.destroy()
         return
       }
-      // Node has taken its own listeners off this socket.
-      socket.on('error', () => socket.destroy())
+      // Nobody reads any more, but replies to what came before may be under way.
+      if (connection.isClosed()) {
+        socket.resume()
+        return
+      }
       const { method = '', url = '', rawHeaders } = request
       const partial = { method, target: url, httpVersion: '1.1', headers: rawHeaders } as const
       refuseRaw(connection, partial, badRequest('a method that is not proxied'))
