@@ -145,19 +145,19 @@ const leaf = (issue: Issue, value: unknown, base: Problem['path']): Problem => {
     return { path, message: `missing key ${JSON.stringify(key)}: ${expected}`, rule: 'missing-key' }
   }
   if (issue.code === 'custom') return { path, message: expected, ...paramsOf(issue) }
-  const mayQuote = isQuotable(issue, found, [...base, ...path])
+  const mayQuote = isQuotable(issue, [...base, ...path])
   const near = mayQuote ? suggestion(found, issue) : ''
   return { path, message: `found ${describeFound(found, mayQuote)}, ${expected}${near}` }
 }
 
-const isQuotable = (issue: Issue, found: unknown, path: Problem['path']): boolean => {
+const isQuotable = (issue: Issue, path: Problem['path']): boolean => {
   const names = path.filter((segment) => typeof segment === 'string')
   const isWord =
     issue.code === 'invalid_value' || (issue.code === 'invalid_union' && optionsOf(issue) !== null)
   // What should have been one of a few words is judged by its own key alone.
   if (isWord) return !isSensitive(names.slice(-1))
-  // A secret is a union of its two forms, and text in its place may be the secret.
-  return !(issue.code === 'invalid_union' && typeof found === 'string') && !isSensitive(names)
+  // A secret is a union of its two forms, and what is in its place may be the secret.
+  return issue.code !== 'invalid_union' && !isSensitive(names)
 }
 
 /** What a schema says of an issue of its own, by zod's `params`: the rule, and where to point. */

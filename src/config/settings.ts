@@ -65,6 +65,8 @@ const url: Settings['url'] = () =>
     .refine(isPlainUrl, { error: `found another string, ${URL_EXPECTED}` })
 
 const SECRET_EXPECTED = '{ env: NAME } or { file: path }'
+// Others are names as well, but as likely the secret itself.
+const USUAL_ENV_NAME = /^[A-Z_][A-Z0-9_]*$/
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 
 const secretExpected = ({ input }: { readonly input?: unknown }): string => {
@@ -86,19 +88,22 @@ const resolveSecret = (
     if (!ENV_NAME.test(from.env)) {
       return { key: 'env', message: 'found a string that cannot name an environment variable' }
     }
+    const variable = USUAL_ENV_NAME.test(from.env)
+      ? `the environment variable ${from.env}`
+      : 'the environment variable of that name'
     // An environment has names from its prototype, too.
     const value = Object.hasOwn(context.env, from.env) ? context.env[from.env] : undefined
     if (value === undefined) {
       return {
         key: 'env',
-        message: `the environment variable ${from.env} is not set, expected it to hold the secret`,
+        message: `${variable} is not set, expected it to hold the secret`,
       }
     }
     const text = withoutLineEnd(value)
     return text === ''
       ? {
           key: 'env',
-          message: `the environment variable ${from.env} is empty, expected it to hold the secret`,
+          message: `${variable} is empty, expected it to hold the secret`,
         }
       : secret(text)
   }

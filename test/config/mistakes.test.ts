@@ -385,7 +385,7 @@ const IN_ROUTES: Readonly<Record<string, Mistake>> = {
   ),
   'a route without a name': routes('  - name: health\n    match', '  - match', '8:5', /missing key "name"/),
   'a route without a match': routes(`    ${HEALTH}\n`, '', '8:5', /missing key "match"/, /a string or a map/),
-  'a match that is a number': routes(HEALTH, 'match: 7', '9:12', /number 7/, /a string or a map/),
+  'a match that is a number': routes(HEALTH, 'match: 7', '9:12', /a number/, /a string or a map/),
   'a match without a method': routes(HEALTH, 'match: /health', '9:12', /"\/health"/, /GET \/accounts/),
   'an unknown method': routes(HEALTH, 'match: GTE /health', '9:12', /"GTE"/),
   'a mistake in the long form of a match': routes(
@@ -607,7 +607,7 @@ const IN_ROUTES: Readonly<Record<string, Mistake>> = {
     'evaluation:',
     'grant: 5\n    evaluation:',
     '5:12',
-    /number 5/,
+    /a number/,
     /none or a map/,
   ),
   'a grant on a public route': routes(
