@@ -3,6 +3,7 @@ import type { Route } from '../core/route.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LimitsConfig, ListenerConfig, MatchConfig, MatchFlags } from '../gateway/accept/config.ts'
 import type { RouteTable } from '../gateway/accept/route-table.ts'
+import type { TlsMaterial } from '../gateway/accept/tls.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
@@ -20,7 +21,7 @@ export interface Configuration {
   readonly file: string
   /** Every file that was read, absolute, to be watched for edits. */
   readonly files: readonly string[]
-  readonly listeners: readonly ListenerConfig[]
+  readonly listeners: readonly ConfiguredListener[]
   readonly admin: AdminConfig | null
   readonly limits: LimitsConfig
   readonly drainTimeoutMs: number
@@ -40,6 +41,11 @@ export interface Configuration {
 
 /** An entry that is ready to be made. */
 export interface Prepared<T> {
+export interface ConfiguredListener extends ListenerConfig {
+  /** What `tls` names, read and checked; null: plain HTTP. */
+  readonly material: TlsMaterial | null
+}
+
   readonly create: () => T
   /**
    * The same as long as the entry's settings, and what it read, are. Secrets count; it means nothing outside of

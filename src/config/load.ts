@@ -48,7 +48,10 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
   checkRouteNames(maps)
-  const { authenticators, engines, upstreams, sinks, assertionSettings } = prepareEntries(loading, gateway)
+  const { listeners, authenticators, engines, upstreams, sinks, assertionSettings } = prepareEntries(
+    loading,
+    gateway,
+  )
   const drafts = draftRoutes(maps)
   for (const draft of drafts) {
     checkCompleteness(draft)
@@ -62,7 +65,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   if (assertionSettings === null) return null
   return {
     file: source.file,
-    listeners: gateway.listeners.map(({ value }) => value),
+    listeners,
     admin: gateway.admin,
     limits,
     drainTimeoutMs,

@@ -1,4 +1,5 @@
 import type { Preparation } from '../core/settings.ts'
+import { prepareTls } from '../gateway/accept/prepare-tls.ts'
 import type { Authenticator, Description } from '../gateway/authenticate/authenticator.ts'
 import { type CrossProblem, findCollisions, findOverlaps } from '../gateway/authenticate/cross-checks.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
@@ -9,7 +10,7 @@ import { checkUpstream } from '../gateway/enforce/config.ts'
 import { createUpstream, type OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
-import type { Prepared } from './configuration.ts'
+import type { ConfiguredListener, Prepared } from './configuration.ts'
 import type { KindEntry } from './gateway-schema.ts'
 import { below } from './parse-part.ts'
 import { createPreparation, type Loading } from './preparation.ts'
@@ -27,6 +28,7 @@ export interface PreparedAuthenticator extends Prepared<Authenticator> {
 
 /** The entries of a gateway file, ready to be made; only to be used when nothing was reported. */
 export interface PreparedEntries {
+  readonly listeners: readonly ConfiguredListener[]
   readonly authenticators: ReadonlyMap<string, PreparedAuthenticator>
   readonly engines: ReadonlyMap<string, Prepared<Engine>>
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
@@ -99,6 +101,13 @@ const prepareUpstreams = (
   return prepared
 }
 
+const prepareListeners = (loading: Loading, gateway: GatewayFile): readonly ConfiguredListener[] =>
+  gateway.listeners.map(({ part, value }) => {
+    if (value.tls === undefined) return { ...value, material: null }
+    const preparation = createPreparation(loading, part.source, part.path)
+    return { ...value, material: prepareTls(value.tls, ['tls'], preparation) }
+  })
+
 /** Lets each entry read its files and check itself; opens and fetches nothing. */
 export const prepareEntries = (loading: Loading, gateway: GatewayFile): PreparedEntries => {
   const authenticators = prepareAuthenticators(loading, gateway)
@@ -109,6 +118,7 @@ export const prepareEntries = (loading: Loading, gateway: GatewayFile): Prepared
   })
   const assertion = createPreparation(loading, gateway.source, ['assertion'])
   return {
+    listeners: prepareListeners(loading, gateway),
     authenticators,
     engines: prepareNamed(loading, ENGINE_KINDS, gateway.engines),
     upstreams: prepareUpstreams(loading, gateway),

@@ -110,8 +110,8 @@ const sourceOf = (
     locate,
     report: (problem) => {
       const { line, column } = locate(problem)
-      const { rule = 'invalid', message } = problem
-      report({ severity: 'error', rule, file, line, column, message })
+      const { rule = 'invalid', severity = 'error', message } = problem
+      report({ severity, rule, file, line, column, message })
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { HeaderPairs } from './headers.ts'
 
 /** What the transport read of a request before its body, not interpreted. */
@@ -30,6 +30,17 @@ export interface Reply {
   readonly abort: () => void
 }
 
+/** A WebSocket handshake: it can be granted instead of being replied to. */
+export interface Upgrade {
+  /**
+   * Sends `101 Switching Protocols` with exactly these fields and gives the caller's connection away, with whatever
+   * the caller has sent behind its handshake. Nothing can be replied afterwards.
+   */
+  readonly accept: (headers: HeaderPairs) => Duplex
+  /** Calls back when whoever has the connection should end it soon; at once if that is so now. */
+  readonly onGoAway: (listener: () => void) => void
+}
+
 /** One request and the way to answer it; what a transport hands to the pipeline. */
 export interface Exchange {
   readonly head: RequestHead
@@ -43,4 +54,6 @@ export interface Exchange {
   readonly reply: Reply
   /** Aborted when the caller goes away before the answer is complete. Made on first use. */
   readonly signal: () => AbortSignal
+  /** There when the request is a WebSocket handshake. */
+  readonly upgrade?: Upgrade
 }

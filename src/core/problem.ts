@@ -4,6 +4,8 @@ export interface Problem {
   readonly message: string
   /** Stable id of the rule, such as `unknown-engine`; defaults to `invalid`. */
   readonly rule?: string
+  /** Default: an error, with which nothing is served. */
+  readonly severity?: 'warning'
   /** Points at the key instead of its value. */
   readonly atKey?: boolean
   /** Characters from the start of the value's text, for a mistake inside an expression. */

@@ -1,8 +1,8 @@
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts'
-import type { Configuration } from '../config/configuration.ts'
+import type { Configuration, ConfiguredListener } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
-import type { LimitsConfig, ListenerConfig } from '../gateway/accept/config.ts'
+import type { LimitsConfig } from '../gateway/accept/config.ts'
 import { createListener, type Listener } from '../gateway/accept/listener.ts'
 import type { Pipeline } from '../gateway/pipeline.ts'
 import { type NotStarted, notStarted } from './options.ts'
@@ -37,7 +37,7 @@ export interface PortsOptions {
 interface OpenListener {
   /** Tells it from the others; see `keysOf`. */
   readonly key: string
-  readonly config: ListenerConfig
+  readonly config: ConfiguredListener
   readonly limits: LimitsConfig
   readonly listener: Listener
   readonly address: string
@@ -97,7 +97,7 @@ const openPorts = async (
   }
 
   /** What leaves may stand in the way, as `127.0.0.1:80` does in that of `0.0.0.0:80`: then it goes first. */
-  const openOne = async (key: string, config: ListenerConfig): Promise<OpenListener> => {
+  const openOne = async (key: string, config: ConfiguredListener): Promise<OpenListener> => {
     const first = await openListener(key, config, limits, options)
     if (!(first instanceof Error)) return first
     const inTheWay = leaving.filter((old) => !displaced.includes(old) && portOf(old) === portOf({ config }))
@@ -126,7 +126,9 @@ const openPorts = async (
         const { admin: adminBefore } = state
         state.listeners = wanted
         state.admin = newAdmin
-        for (const { listener } of wanted) listener.setLimits(limits)
+        for (const { listener, config } of wanted) {
+          listener.configure({ config, limits, tls: config.material })
+        }
         for (const old of leaving) if (!displaced.includes(old)) close(old)
         if (adminBefore !== null && adminBefore !== newAdmin) inBackground(adminBefore.server.close())
       },
@@ -164,10 +166,10 @@ const reopen = async (
  *
  * The system gives each its own port for 0, so these are also counted.
  */
-const keysOf = (listeners: readonly ListenerConfig[]): ReadonlyMap<string, ListenerConfig> => {
-  const keys = new Map<string, ListenerConfig>()
+const keysOf = (listeners: readonly ConfiguredListener[]): ReadonlyMap<string, ConfiguredListener> => {
+  const keys = new Map<string, ConfiguredListener>()
   for (const config of listeners) {
-    const name = 'tls' in config && config.tls !== undefined ? `${config.bind} tls` : config.bind
+    const name = config.material !== null ? `${config.bind} tls` : config.bind
     let key = name
     for (let count = 2; keys.has(key); count += 1) key = `${name} ${count}`
     keys.set(key, config)
@@ -177,12 +179,13 @@ const keysOf = (listeners: readonly ListenerConfig[]): ReadonlyMap<string, Liste
 
 const openListener = async (
   key: string,
-  config: ListenerConfig,
+  config: ConfiguredListener,
   limits: LimitsConfig,
   { pipeline, clock, log }: PortsOptions,
 ): Promise<OpenListener | Error> => {
   const listener = createListener({
     config,
+    tls: config.material,
     limits,
     clock,
     log,

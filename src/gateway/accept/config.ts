@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Settings } from '../../core/settings.ts'
+import { tlsConfig } from './tls-config.ts'
 
 /** `host:port`; an IPv6 address is in brackets. */
 const BIND = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?:0|[1-9][0-9]{0,4})$/
@@ -23,7 +24,7 @@ const trustedProxy = z.strictObject({
 })
 
 /** One address to listen on. */
-export const listenerConfig = (_s: Settings) =>
+export const listenerConfig = (s: Settings) =>
   z.strictObject({
     bind: z
       .string()
@@ -33,6 +34,7 @@ export const listenerConfig = (_s: Settings) =>
       .array(trustedProxy)
       .default([])
       .describe('Whose forwarding headers are believed, and which of them, default none'),
+    tls: tlsConfig(s).optional().describe('Certificate and key to speak TLS by, default plain HTTP'),
   })
 
 /** What one caller may take of the gateway's memory and time. */
@@ -57,7 +59,27 @@ export const limitsConfig = (s: Settings) =>
     requestTimeout: s
       .duration({ minMs: 100 })
       .prefault('60s')
-      .describe('How long the whole request may take to arrive, default 60s'),
+      .describe(
+        'How long a request may take to arrive: its header block, and its body where a mapping reads it; default 60s',
+      ),
+    bodyIdleTimeout: s
+      .duration({ minMs: 100 })
+      .optional()
+      .describe(
+        'How long a body that is passed on may pause, while all of it may take any time; default 30s, or requestTimeout where that is shorter',
+      ),
+    bodyMinRate: z
+      .int()
+      .min(0)
+      .max(1_073_741_824)
+      .default(100)
+      .describe(
+        'Bytes a second that must arrive of such a body over each bodyIdleTimeout, default 100; 0: any',
+      ),
+    stallTimeout: s
+      .duration({ minMs: 100 })
+      .prefault('60s')
+      .describe('How long the end of an answer may wait for the caller to read it, default 60s'),
     keepAliveTimeout: s
       .duration({ minMs: 1 })
       .prefault('75s')
@@ -67,7 +89,15 @@ export const limitsConfig = (s: Settings) =>
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe('Most connections of one listener at a time, default 10000'),
+      .describe('Most connections of one listener at a time, WebSockets included, default 10000'),
+    connectionsPerAddress: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(5000)
+      .describe(
+        'Most connections of one peer address (of IPv6, one /64 network) to one listener at a time, default 5000; trusted proxies may have any number',
+      ),
   })
 
 const condition = z
@@ -123,6 +153,12 @@ export const routeMatchFields = (s: Settings) => ({
     .default(false)
     .describe('Take ; and %3B in path segments, which then stay encoded, default false'),
 })
+
+const DEFAULT_BODY_IDLE_MS = 30_000
+
+/** Milliseconds. */
+export const bodyIdleTimeout = (limits: Pick<LimitsConfig, 'bodyIdleTimeout' | 'requestTimeout'>): number =>
+  limits.bodyIdleTimeout ?? Math.min(DEFAULT_BODY_IDLE_MS, limits.requestTimeout)
 
 export type ListenerConfig = z.infer<ReturnType<typeof listenerConfig>>
 export type TrustedProxyConfig = ListenerConfig['trustedProxies'][number]

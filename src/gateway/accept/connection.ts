@@ -28,6 +28,11 @@ export interface Connection {
   /** Ends the connection in a way that lets the caller read the last reply. */
   readonly finish: () => void
   readonly reset: () => void
+  /** Gives the socket away: from here on only `reset` and `goAway` are for this connection to do. */
+  readonly giveAway: () => void
+  /** Tells whoever has the socket to end it soon. */
+  readonly goAway: () => void
+  readonly onGoAway: (listener: () => void) => void
 }
 
 // A connection that is closed with bytes unread is reset, and the reset can overtake the reply. So what the
@@ -39,13 +44,17 @@ const LINGER_BYTES = 16 * 1024 * 1024
 // taken for gone when nothing is written for this long.
 const HALF_CLOSED_MS = 500
 
-export const createConnection = (socket: Socket, maxHeadBytes: number): Connection => {
+/** @param raw what carries the bytes of an encrypted socket; otherwise the socket itself. */
+export const createConnection = (socket: Socket, maxHeadBytes: number, raw: Socket = socket): Connection => {
   const capture = createHeadCapture(maxHeadBytes)
   let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
   let closed = false
   let underWay = 0
   let turn: (() => void) | null = null
   let lingerBytes = -1
+  let givenAway = false
+  let goesAway = false
+  let onGoAway: (() => void) | null = null
 
   const finish = (): void => {
     closed = true
@@ -59,19 +68,21 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
 
   const reset = (): void => {
     closed = true
-    if (!socket.destroyed) socket.resetAndDestroy()
+    if (!socket.destroyed) raw.resetAndDestroy()
   }
 
-  // Before Node's own listener, so that the bytes are there when the parser refuses them.
-  socket.prependListener('data', (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     if (lingerBytes === -1) {
       if (!closed) capture.data(chunk)
       return
     }
     lingerBytes += chunk.length
     if (lingerBytes > LINGER_BYTES) socket.destroy()
-  })
+  }
+  // Before Node's own listener, so that the bytes are there when the parser refuses them.
+  socket.prependListener('data', onData)
   socket.once('end', () => {
+    if (givenAway) return
     let written = socket.bytesWritten
     const timer = setInterval(() => {
       if (socket.bytesWritten === written) socket.destroy()
@@ -101,7 +112,7 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
       underWay -= 1
       if (underWay > 0) return
       if (turn !== null) turn()
-      else if (closed) finish()
+      else if (closed && !givenAway) finish()
     },
     isIdle: () => underWay === 0 && capture.text() === '',
     isBusy: () => underWay > 0,
@@ -112,5 +123,18 @@ export const createConnection = (socket: Socket, maxHeadBytes: number): Connecti
     },
     finish,
     reset,
+    giveAway: () => {
+      closed = true
+      givenAway = true
+      socket.off('data', onData)
+    },
+    goAway: () => {
+      goesAway = true
+      onGoAway?.()
+    },
+    onGoAway: (listener) => {
+      onGoAway = listener
+      if (goesAway) listener()
+    },
   }
 }

@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import type { Clock } from '../../core/clock.ts'
 import type { Exchange, RequestHead } from '../../core/exchange.ts'
+import { createBodyPace } from './body-pace.ts'
+import { bodyIdleTimeout, type LimitsConfig } from './config.ts'
 import type { Connection } from './connection.ts'
 import { createHttpReply } from './http-reply.ts'
+import { BODY_TOO_SLOW, bodyError } from './parser-refusal.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 import { createSocketReply } from './socket-reply.ts'
 
@@ -10,27 +14,36 @@ import { createSocketReply } from './socket-reply.ts'
 interface Framing {
   /** Null: chunked. */
   readonly bodyBytes: number | null
+  /** The parser takes what follows for another protocol: the field alone does not make it so. */
   readonly upgrade: boolean
 }
 
 const readFraming = (headers: readonly string[]): Framing => {
   let bodyBytes: number | null = 0
-  let upgrade = false
+  let names = false
+  let asks = false
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     // Lengths first: nearly every field is ruled out without being copied.
-    if (name.length !== 14 && name.length !== 17 && name.length !== 7) continue
+    if (!LENGTHS.has(name.length)) continue
     const lowerName = name.toLowerCase()
     if (lowerName === 'transfer-encoding') bodyBytes = null
     else if (lowerName === 'content-length' && bodyBytes !== null) bodyBytes = Number(headers[index + 1])
-    else if (lowerName === 'upgrade') upgrade = true
+    else if (lowerName === 'upgrade') names = true
+    else if (lowerName === 'connection') asks ||= UPGRADE.test(headers[index + 1] ?? '')
   }
-  return { bodyBytes, upgrade }
+  return { bodyBytes, upgrade: names && asks }
 }
+
+/** Of the names that are looked for. */
+const LENGTHS: ReadonlySet<number> = new Set([7, 10, 14, 17])
+const UPGRADE = /(?:^|[\s,])upgrade(?:[\s,]|$)/i
 
 export interface ExchangeContext {
   readonly listener: string
-  readonly nowMs: () => number
+  readonly tls: boolean
+  readonly clock: Clock
+  readonly limits: () => LimitsConfig
   /** True when the listener takes no more requests on this connection. */
   readonly isDraining: () => boolean
 }
@@ -50,12 +63,12 @@ export const createHttpExchange = (
   const { bodyBytes, upgrade } = readFraming(request.rawHeaders)
   const httpVersion = request.httpVersion === '1.0' ? '1.0' : '1.1'
   connection.capture.headRead(bodyBytes, () => request.complete)
-  const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits)
+  const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
   const reply = createHttpReply(response, httpVersion, {
-    nowMs: context.nowMs,
+    nowMs: context.clock.nowMs,
+    stallTimeoutMs: () => context.limits().stallTimeout,
     mustClose: () =>
       ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||
-      // The parser takes what follows such a request for another protocol.
       upgrade ||
       (body !== null && !request.complete && !connection.capture.bodyIsHere()),
     closing: connection.close,
@@ -73,7 +86,7 @@ export const createHttpExchange = (
     headers: request.rawHeaders,
     remoteAddress: connection.remoteAddress,
     listener: context.listener,
-    tls: false,
+    tls: context.tls,
   }
   return { head, body: body?.stream ?? request, reply, signal }
 }
@@ -83,10 +96,21 @@ const openBody = (
   request: IncomingMessage,
   response: ServerResponse,
   waits: boolean,
+  { clock, limits }: ExchangeContext,
 ): RequestBody => {
-  const body = createRequestBody(request, () => {
+  const { bodyMinRate } = limits()
+  const pace = createBodyPace(
+    { idleTimeoutMs: bodyIdleTimeout(limits()), minRate: bodyMinRate },
+    clock,
+    () => {
+      connection.close()
+      body.fail(bodyError(BODY_TOO_SLOW))
+    },
+  )
+  const onFirstRead = (): void => {
     if (waits && !response.headersSent) response.writeContinue()
-  })
+  }
+  const body = createRequestBody(request, onFirstRead, pace)
   connection.setArriving(request, body)
   return body
 }

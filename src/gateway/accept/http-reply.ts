@@ -12,6 +12,8 @@ export interface ReplyConnection {
   readonly mustClose: () => boolean
   /** The reply has told the caller that the connection ends with it. */
   readonly closing: () => void
+  /** How long the end of an answer may wait for the caller to read it. */
+  readonly stallTimeoutMs: () => number
   readonly reset: () => void
 }
 
@@ -67,9 +69,23 @@ export const createHttpReply = (
       if (ended || response.destroyed) return
       ended = true
       response.end(chunk)
+      boundTail(response, connection)
     },
     abort: connection.reset,
   }
+}
+
+/** Nobody waits for the end of an answer to be read, so that a caller who does not read could hold it for ever. */
+const boundTail = (response: ServerResponse, { stallTimeoutMs, reset }: ReplyConnection): void => {
+  const { socket } = response
+  if (socket !== null && socket.writableLength === 0) return
+  const bound = (): void => {
+    const timer = setTimeout(reset, stallTimeoutMs())
+    response.once('close', () => clearTimeout(timer))
+  }
+  // A pipelined response gets the socket when its turn has come.
+  if (socket === null) response.once('socket', bound)
+  else bound()
 }
 
 const saysClose = (headers: HeaderPairs): boolean =>

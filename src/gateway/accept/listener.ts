@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import type { Exchange } from '../../core/exchange.ts'
@@ -7,12 +6,15 @@ import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import type { RefusedRequest } from '../pipeline.ts'
-import type { LimitsConfig, ListenerConfig } from './config.ts'
-import { type Connection, createConnection } from './connection.ts'
-import { createHttpExchange, createRawExchange } from './http-exchange.ts'
+import type { LimitsConfig } from './config.ts'
+import type { Connection } from './connection.ts'
+import { type Connections, type ListenerAddress, trackConnections } from './connections.ts'
+import { createHttpExchange, createRawExchange, type ExchangeContext } from './http-exchange.ts'
+import { applyLimits, createHttpServer, listen } from './http-server.ts'
 import {
   bodyError,
   CONNECTION_LOST,
+  NOT_FIRST,
   parserErrorCode,
   refusalOfParser,
   UNKNOWN_EXPECTATION,
@@ -21,10 +23,17 @@ import {
 import { type PartialHead, readPartialHead } from './partial-head.ts'
 import type { RequestBody } from './request-body.ts'
 import { badRequest, describeHead } from './request-facts.ts'
+import { createTlsSwitch, type TlsMaterial } from './tls.ts'
+import { createUpgradeExchange } from './upgrade-exchange.ts'
 
-export interface ListenerDeps {
-  readonly config: Pick<ListenerConfig, 'bind'>
+export interface ListenerSettings {
+  readonly config: ListenerAddress
+  /** Null, or left out: plain HTTP. */
+  readonly tls?: TlsMaterial | null
   readonly limits: LimitsConfig
+}
+
+export interface ListenerDeps extends ListenerSettings {
   readonly clock: Clock
   readonly log: Log
   /** Gets every request whose head could be read; its `reply` must be ended or aborted. */
@@ -36,63 +45,67 @@ export interface ListenerDeps {
 export interface Listener {
   /** @returns `host:port`, with the port that was given by the system for port 0. Rejects when it cannot listen. */
   readonly listen: () => Promise<string>
-  /** Other limits from now on; `headerBytes` and `connections` are for new connections only. */
-  readonly setLimits: (limits: LimitsConfig) => void
+  /**
+   * Other settings from now on; connections stay, and `headerBytes`, the bounds of their number, and certificates
+   * are for new ones. Neither the address nor whether it speaks TLS can change, nor how long a handshake may take.
+   */
+  readonly configure: (settings: ListenerSettings) => void
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
   readonly close: (drainTimeoutMs: number) => Promise<void>
 }
 
 /**
- * An HTTP/1.1 server on plain TCP that hands each request over as an `Exchange`.
+ * An HTTP/1.1 server, on plain TCP or TLS, that hands each request over as an `Exchange`.
  *
  * What Node's parser refuses is handed over too, so that it has a record and an answer; after such a refusal
- * no byte of that connection is read as a request. Does not check: anything about a request but its framing.
+ * no byte of that connection is read as a request. Does not check: anything about a request but its framing, nor
+ * that the name of a TLS handshake is that of `Host`.
  */
 export const createListener = (deps: ListenerDeps): Listener => {
-  const connections = new Map<Duplex, Connection>()
-  let draining = false
+  const { config, clock, log } = deps
   let { limits } = deps
-  const server = createHttpServer(limits)
-  server.on('connection', (socket) => {
-    const connection = createConnection(socket, 4 * limits.headerBytes + 65_536)
-    connections.set(socket, connection)
-    socket.once('close', () => connections.delete(socket))
-  })
-  const { onRequest, onConnect, onClientError } = createHandlers(deps, connections, () => draining)
+  let draining = false
+  const tls = deps.tls === undefined || deps.tls === null ? null : createTlsSwitch(deps.tls)
+  const server = createHttpServer(limits, tls)
+  const connections = trackConnections(server, { config, clock, log, limits: () => limits })
+  const context: ExchangeContext = {
+    listener: config.bind,
+    tls: tls !== null,
+    clock,
+    limits: () => limits,
+    isDraining: () => draining,
+  }
+  const { onRequest, onUpgrade, onConnect, onClientError } = createHandlers(deps, connections, context)
   server.on('request', (request, response) => onRequest(request, response, false))
   server.on('checkContinue', (request, response) => onRequest(request, response, true))
   server.on('checkExpectation', (request, response) => onRequest(request, response, true))
+  server.on('upgrade', onUpgrade)
   server.on('connect', onConnect)
   server.on('clientError', onClientError)
-  server.on('dropRequest', () => deps.log.warn({ listener: deps.config.bind }, 'a request was dropped'))
-  logDrops(server, deps)
+  server.on('dropRequest', () => log.warn({ listener: config.bind }, 'a request was dropped'))
   return {
-    listen: () => listen(server, deps.config.bind),
-    setLimits: (changed) => {
-      limits = changed
+    listen: () => listen(server, config.bind),
+    configure: (settings) => {
+      limits = settings.limits
       applyLimits(server, limits)
+      connections.trust(settings.config.trustedProxies ?? [])
+      if ('setSecureContext' in server && settings.tls) tls?.replace(server, settings.tls)
     },
     close: (drainTimeoutMs) => {
       draining = true
-      return closeServer(server, connections, drainTimeoutMs)
+      return connections.close(drainTimeoutMs)
     },
   }
 }
 
 interface Handlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, waits: boolean) => void
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, behind: Buffer) => void
   readonly onConnect: (request: IncomingMessage, socket: Duplex) => void
   readonly onClientError: (error: Error, socket: Duplex) => void
 }
 
-const createHandlers = (
-  deps: ListenerDeps,
-  connections: ReadonlyMap<Duplex, Connection>,
-  isDraining: () => boolean,
-): Handlers => {
-  const listener = deps.config.bind
-  const context = { listener, nowMs: deps.clock.nowMs, isDraining }
-
+const createHandlers = (deps: ListenerDeps, connections: Connections, context: ExchangeContext): Handlers => {
   const guarded = (exchange: Exchange, step: () => void): void => {
     try {
       step()
@@ -109,8 +122,24 @@ const createHandlers = (
 
   const refuseRaw = (connection: Connection, partial: PartialHead, refusal: Refusal): void => {
     connection.close()
-    const head = { ...partial, remoteAddress: connection.remoteAddress, listener, tls: false }
+    const { listener, tls } = context
+    const head = { ...partial, remoteAddress: connection.remoteAddress, listener, tls }
     hand(createRawExchange(connection, head, deps.clock.nowMs), refusal)
+  }
+
+  /** The connection of a socket that is no longer Node's to read; null when there is nothing more to do with it. */
+  const takenOver = (socket: Duplex): Connection | null => {
+    // Node has taken its own listeners off this socket.
+    socket.on('error', () => socket.destroy())
+    const connection = connections.get(socket)
+    if (connection === undefined) {
+      socket.destroy()
+      return null
+    }
+    if (!connection.isClosed()) return connection
+    // Nobody reads any more, but replies to what came before may be under way.
+    socket.resume()
+    return null
   }
 
   return {
@@ -124,22 +153,18 @@ const createHandlers = (
       connection.close()
       hand(exchange, refusal)
     },
+    onUpgrade: (request, socket, behind) => {
+      const connection = takenOver(socket)
+      if (connection === null) return
+      // Node does not wait for the replies before this one, and the connection has one way back only.
+      if (connection.isBusy()) return refuseRaw(connection, headOf(request), NOT_FIRST)
+      const exchange = createUpgradeExchange(connection, request, behind, context)
+      guarded(exchange, () => deps.onExchange(exchange))
+    },
     onConnect: (request, socket) => {
-      const connection = connections.get(socket)
-      // Node has taken its own listeners off this socket.
-      socket.on('error', () => socket.destroy())
-      if (connection === undefined) {
-        socket.destroy()
-        return
-      }
-      // Nobody reads any more, but replies to what came before may be under way.
-      if (connection.isClosed()) {
-        socket.resume()
-        return
-      }
-      const { method = '', url = '', rawHeaders } = request
-      const partial = { method, target: url, httpVersion: '1.1', headers: rawHeaders } as const
-      refuseRaw(connection, partial, badRequest('a method that is not proxied'))
+      const connection = takenOver(socket)
+      if (connection === null) return
+      refuseRaw(connection, headOf(request), badRequest('a method that is not proxied'))
     },
     onClientError: (error, socket) => {
       const connection = connections.get(socket)
@@ -158,6 +183,13 @@ const createHandlers = (
     },
   }
 }
+
+const headOf = ({ method = '', url = '', rawHeaders }: IncomingMessage): PartialHead => ({
+  method,
+  target: url,
+  httpVersion: '1.1',
+  headers: rawHeaders,
+})
 
 /** The request is already under way: it is for whoever reads its body to answer it. */
 const failBody = (connection: Connection, body: RequestBody, code: string | null): void => {
@@ -182,82 +214,3 @@ const endQuietly = (connection: Connection): void => {
   connection.close()
   connection.whenItsTurn(connection.finish)
 }
-
-const createHttpServer = (limits: LimitsConfig): Server => {
-  const server = createServer({
-    // Default: 30 s, which would let a slow request live that much longer.
-    connectionsCheckingInterval: Math.min(1000, Math.ceil(limits.headersTimeout / 4)),
-    noDelay: true,
-    insecureHTTPParser: false,
-    // Node would answer by itself, without a record.
-    requireHostHeader: false,
-  })
-  // More than that many fields would be dropped without a word; the bytes are bounded.
-  server.maxHeadersCount = 0
-  server.maxRequestsPerSocket = 0
-  server.timeout = 0
-  applyLimits(server, limits)
-  // Or Node would drop the answer to a caller that has ended its side; the connection bounds how long it waits.
-  return Object.assign(server, { httpAllowHalfOpen: true })
-}
-
-const applyLimits = (server: Server, limits: LimitsConfig): void => {
-  // Node wants it to be the shorter one.
-  server.headersTimeout = Math.min(limits.headersTimeout, limits.requestTimeout)
-  server.requestTimeout = limits.requestTimeout
-  server.keepAliveTimeout = limits.keepAliveTimeout
-  server.maxConnections = limits.connections
-  // Documented only as an option; Node reads it off the server for each new connection.
-  Object.assign(server, { maxHeaderSize: limits.headerBytes })
-}
-
-const DROP_LOG_INTERVAL_MS = 10_000
-
-const logDrops = (server: Server, { clock, config, log }: ListenerDeps): void => {
-  let count = 0
-  let loggedAtMs = 0
-  server.on('drop', () => {
-    count += 1
-    const nowMs = clock.nowMs()
-    if (nowMs - loggedAtMs < DROP_LOG_INTERVAL_MS) return
-    log.warn({ listener: config.bind, count }, 'connections over limits.connections were closed')
-    loggedAtMs = nowMs
-    count = 0
-  })
-}
-
-const listen = (server: Server, bind: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const { host, port } = splitBind(bind)
-    server.once('error', reject)
-    server.listen({ host, port }, () => {
-      server.off('error', reject)
-      // An address object is certain here: the server listens on TCP.
-      const { address, family, port: actual } = server.address() as AddressInfo
-      resolve(`${family === 'IPv6' ? `[${address}]` : address}:${actual}`)
-    })
-  })
-
-const splitBind = (bind: string): { readonly host: string; readonly port: number } => {
-  const colon = bind.lastIndexOf(':')
-  return { host: bind.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bind.slice(colon + 1)) }
-}
-
-const closeServer = (
-  server: Server,
-  connections: ReadonlyMap<unknown, Connection>,
-  drainTimeoutMs: number,
-): Promise<void> =>
-  new Promise((resolve) => {
-    const cut = setTimeout(() => {
-      for (const { socket } of connections.values()) socket.destroy()
-    }, drainTimeoutMs)
-    server.close(() => {
-      clearTimeout(cut)
-      resolve()
-    })
-    for (const connection of connections.values()) {
-      if (connection.isIdle()) connection.socket.destroy()
-      else if (connection.isBusy()) connection.close()
-    }
-  })

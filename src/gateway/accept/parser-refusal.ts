@@ -26,6 +26,15 @@ export const refusalOfParser = (code: string): Refusal => {
   }
 }
 
+export const BODY_TOO_SLOW = refuse('accept', 'request_timeout', 'the body arrived too slowly')
+
+export const NOT_FIRST = refuse(
+  'accept',
+  'bad_request',
+  'a WebSocket handshake behind a request that is not answered yet',
+  { publicDetail: 'A WebSocket handshake must wait for the answer to the request before it.' },
+)
+
 export const CONNECTION_LOST = refuse(
   'accept',
   'bad_request',

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import type { BodyPace } from './body-pace.ts'
 
 /** The body of one request, which can fail without taking the connection with it. */
 export interface RequestBody {
@@ -14,8 +15,13 @@ export interface RequestBody {
  * Wraps the body of a request, which is left alone until it is first read.
  *
  * @param onFirstRead asks the caller for the body, where it waits to be asked.
+ * @param pace is told of what arrives while it is read.
  */
-export const createRequestBody = (request: IncomingMessage, onFirstRead: () => void): RequestBody => {
+export const createRequestBody = (
+  request: IncomingMessage,
+  onFirstRead: () => void,
+  pace: BodyPace,
+): RequestBody => {
   let started = false
   let ended = false
   let failure: Error | null = null
@@ -23,6 +29,7 @@ export const createRequestBody = (request: IncomingMessage, onFirstRead: () => v
   const fail = (error: Error): void => {
     if (ended || failure !== null) return
     failure = error
+    pace.stop()
     if (started) stream.destroy(error)
   }
 
@@ -33,25 +40,32 @@ export const createRequestBody = (request: IncomingMessage, onFirstRead: () => v
       return
     }
     onFirstRead()
+    if (!request.complete) pace.resume()
     request.on('data', (chunk: Buffer) => {
-      if (!stream.push(chunk)) request.pause()
+      pace.arrived(chunk.length)
+      if (stream.push(chunk)) return
+      request.pause()
+      pace.pause()
     })
     request.on('end', () => {
       ended = true
+      pace.stop()
       stream.push(null)
     })
   }
 
   const stream = new Readable({
     read: () => {
-      if (started) request.resume()
-      else start()
+      if (!started) return start()
+      request.resume()
+      if (!request.complete) pace.resume()
     },
   })
   // A body that nobody reads may fail all the same.
   stream.on('error', ignore)
   request.on('error', fail)
   request.on('close', () => {
+    pace.stop()
     if (!request.complete) fail(new Error('the connection was closed before the body was complete'))
   })
 
@@ -59,6 +73,7 @@ export const createRequestBody = (request: IncomingMessage, onFirstRead: () => v
     stream,
     fail,
     discard: () => {
+      pace.stop()
       request.removeAllListeners('data')
       request.resume()
     },

@@ -19,8 +19,11 @@ test('limits have the documented defaults', () => {
     bodyBytes: 1_048_576,
     headersTimeout: 10_000,
     requestTimeout: 60_000,
+    bodyMinRate: 100,
+    stallTimeout: 60_000,
     keepAliveTimeout: 75_000,
     connections: 10_000,
+    connectionsPerAddress: 5000,
   })
 })
 

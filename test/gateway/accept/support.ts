@@ -22,6 +22,9 @@ export const LIMITS: LimitsConfig = {
   headersTimeout: 10_000,
   requestTimeout: 60_000,
   keepAliveTimeout: 75_000,
+  bodyMinRate: 100,
+  stallTimeout: 60_000,
+  connectionsPerAddress: 1000,
   connections: 1000,
 }
 

@@ -46,6 +46,9 @@ const LIMITS: LimitsConfig = {
   headersTimeout: 10_000,
   requestTimeout: 60_000,
   keepAliveTimeout: 75_000,
+  bodyMinRate: 100,
+  stallTimeout: 60_000,
+  connectionsPerAddress: 1000,
   connections: 100,
 }
 

@@ -1,0 +1,65 @@
+import { createServer, type Server as HttpServer } from 'node:http'
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { LimitsConfig } from './config.ts'
+import type { TlsSwitch } from './tls.ts'
+import { UpgradableRequest } from './upgradable-request.ts'
+
+export type Server = HttpServer<typeof UpgradableRequest> | HttpsServer<typeof UpgradableRequest>
+
+/** Node's server, with everything off that it would do to a request by itself. */
+export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): Server => {
+  const options = {
+    // Default: 30 s, which would let a slow request live that much longer.
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(limits.headersTimeout / 4)),
+    noDelay: true,
+    insecureHTTPParser: false,
+    // Node would answer by itself, without a record.
+    requireHostHeader: false,
+    // The body has deadlines of its own.
+    requestTimeout: 0,
+    IncomingMessage: UpgradableRequest,
+  }
+  const server: Server =
+    tls === null
+      ? createServer(options)
+      : createTlsServer({
+          ...options,
+          ...tls.options,
+          handshakeTimeout: limits.headersTimeout,
+          allowHalfOpen: true,
+        })
+  // More than that many fields would be dropped without a word; the bytes are bounded.
+  server.maxHeadersCount = 0
+  server.maxRequestsPerSocket = 0
+  server.timeout = 0
+  applyLimits(server, limits)
+  // Or Node would drop the answer to a caller that has ended its side; the connection bounds how long it waits.
+  return Object.assign(server, { httpAllowHalfOpen: true })
+}
+
+export const applyLimits = (server: Server, limits: LimitsConfig): void => {
+  server.headersTimeout = Math.min(limits.headersTimeout, limits.requestTimeout)
+  server.keepAliveTimeout = limits.keepAliveTimeout
+  server.maxConnections = limits.connections
+  // Documented only as an option; Node reads it off the server for each new connection.
+  Object.assign(server, { maxHeaderSize: limits.headerBytes })
+}
+
+/** @returns `host:port`, with the port that the system gave for port 0. */
+export const listen = (server: Server, bind: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { host, port } = splitBind(bind)
+    server.once('error', reject)
+    server.listen({ host, port }, () => {
+      server.off('error', reject)
+      // An address object is certain here: the server listens on TCP.
+      const { address, family, port: actual } = server.address() as AddressInfo
+      resolve(`${family === 'IPv6' ? `[${address}]` : address}:${actual}`)
+    })
+  })
+
+const splitBind = (bind: string): { readonly host: string; readonly port: number } => {
+  const colon = bind.lastIndexOf(':')
+  return { host: bind.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bind.slice(colon + 1)) }
+}
