@@ -28,6 +28,8 @@ export interface Configuration {
   /** By name; nothing is opened or fetched before they are made. */
   readonly authenticators: ReadonlyMap<string, Prepared<Authenticator>>
   readonly engines: ReadonlyMap<string, Prepared<Engine>>
+  /** Names of authenticators, one of which must know a caller before it is told `no_route`; null: none must. */
+  readonly unmatched: readonly string[] | null
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly Prepared<Sink>[]
   readonly grants: GrantsConfig
@@ -39,13 +41,13 @@ export interface Configuration {
   readonly routes: readonly ConfiguredRoute[]
 }
 
-/** An entry that is ready to be made. */
-export interface Prepared<T> {
 export interface ConfiguredListener extends ListenerConfig {
   /** What `tls` names, read and checked; null: plain HTTP. */
   readonly material: TlsMaterial | null
 }
 
+/** An entry that is ready to be made. */
+export interface Prepared<T> {
   readonly create: () => T
   /**
    * The same as long as the entry's settings, and what it read, are. Secrets count; it means nothing outside of
@@ -54,12 +56,16 @@ export interface ConfiguredListener extends ListenerConfig {
   readonly fingerprint: string
 }
 
+export type Permission = 'read' | 'explain' | 'replay' | 'revoke'
+
 export interface AdminConfig {
   readonly bind: string
+  /** Names that the admin port goes by besides its address and localhost; lower case, without port. */
+  readonly hosts: readonly string[]
   readonly tokens: readonly {
     readonly name: string
     readonly token: Secret
-    readonly may: readonly string[]
+    readonly may: readonly Permission[]
   }[]
 }
 

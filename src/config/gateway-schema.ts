@@ -67,9 +67,22 @@ export const gatewaySettings = (s: Settings) => ({
     .default(1)
     .describe('Processes that serve; 1 is all that is available in this version, default 1'),
   mode: z
-    .literal('enforce', { error: 'expected enforce: other modes are not available in this version' })
+    .enum(['enforce', 'observe'])
     .default('enforce')
-    .describe('What becomes of a deny: enforce refuses; default enforce'),
+    .describe(
+      'What becomes of a deny where the route does not say: enforce refuses, observe records and forwards; default enforce',
+    ),
+  unmatched: z
+    .strictObject({
+      authenticate: z
+        .array(entryName())
+        .min(1)
+        .describe(
+          'Authenticators, one of which must know the caller before it is told that nothing is there',
+        ),
+    })
+    .optional()
+    .describe('Hides which routes exist: callers without a credential get 401, not 404; default off'),
   drainTimeout: s
     .duration({ minMs: 0 })
     .prefault('10s')

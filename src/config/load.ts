@@ -52,7 +52,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
     loading,
     gateway,
   )
-  const drafts = draftRoutes(maps)
+  const drafts = draftRoutes(maps, gateway.mode)
   for (const draft of drafts) {
     checkCompleteness(draft)
     checkConfinement(draft)
@@ -69,6 +69,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
     admin: gateway.admin,
     limits,
     drainTimeoutMs,
+    unmatched: gateway.unmatched,
     authenticators,
     engines,
     sinks,

@@ -34,6 +34,9 @@ export interface GatewayFile {
   readonly admin: AdminConfig | null
   readonly limits: LimitsConfig | null
   readonly drainTimeoutMs: number | null
+  readonly mode: 'enforce' | 'observe'
+  /** Names of authenticators; null: everybody is told that nothing is there. */
+  readonly unmatched: readonly string[] | null
   readonly grants: GrantsConfig | null
   readonly assertion: AssertionConfig | null
   readonly authenticators: ReadonlyMap<string, Entry<KindEntry>>
@@ -91,7 +94,6 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
   reportUnknownKeys(root, [...Object.keys(settings), ...Object.keys(containers)])
   parsePart(child(root, 'version'), settings.version)
   parsePart(child(root, 'workers'), settings.workers)
-  parsePart(child(root, 'mode'), settings.mode)
   const admin = parsedValue(parsePart(child(root, 'admin'), settings.admin))
   const maps = {
     authenticators: mapEntries(child(root, 'authenticators'), containers.authenticators),
@@ -108,6 +110,9 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     admin: admin ? resolveAdmin(admin, below(source, ['admin'])) : null,
     limits: parsedValue(parsePart(child(root, 'limits'), settings.limits)),
     drainTimeoutMs: parsedValue(parsePart(child(root, 'drainTimeout'), settings.drainTimeout)),
+    // A mistake in it is reported, and nothing is served.
+    mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
+    unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,
     grants: parsedValue(parsePart(child(root, 'grants'), settings.grants)),
     assertion: parsedValue(parsePart(child(root, 'assertion'), settings.assertion)),
     authenticators: withNames(maps.authenticators, entries.authenticators),

@@ -1,6 +1,7 @@
 import type { Problem } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
-import { matchHost } from '../gateway/accept/match.ts'
+import { matchHost, matchMethods } from '../gateway/accept/match.ts'
+import { resolveCors } from '../gateway/enforce/cors-config.ts'
 import { isMap, type Part } from './parse-part.ts'
 import type { RouteInMap, RouteMap } from './read-route-maps.ts'
 import type { Defaults, RouteEntry } from './routes-schema.ts'
@@ -37,18 +38,23 @@ const draft = (
   inMap: RouteInMap,
   entry: RouteEntry,
   index: number,
+  gatewayMode: Route['mode'],
 ): RouteDraft => {
   const { part } = inMap
   const isPublic = entry.access === 'public'
+  const shadow = entry.shadow ?? defaults.shadow
   const route: Route = {
     index,
     name: entry.name,
     owner: map.owner,
     access: entry.access,
-    mode: entry.mode,
+    mode: entry.mode ?? defaults.mode ?? gatewayMode,
+    ...(entry.observeUntil === undefined ? {} : { observeUntilMs: Date.parse(entry.observeUntil) }),
     authenticate: isPublic ? [] : (entry.authenticate ?? defaults.authenticate ?? []),
     engine: isPublic ? '' : (entry.engine ?? defaults.engine ?? ''),
     upstream: entry.upstream ?? defaults.upstream ?? '',
+    ...(shadow === undefined || isPublic ? {} : { shadow }),
+    ...(entry.cors === undefined ? {} : { cors: resolveCors(entry.cors, matchMethods(entry.match)) }),
   }
   return {
     map,
@@ -62,13 +68,14 @@ const draft = (
 }
 
 /** Every route that could be read, of files whose defaults could be read; `route.index` is its position. */
-export const draftRoutes = (maps: readonly RouteMap[]): readonly RouteDraft[] => {
+export const draftRoutes = (maps: readonly RouteMap[], gatewayMode: Route['mode']): readonly RouteDraft[] => {
   const drafts: RouteDraft[] = []
   for (const map of maps) {
     const { defaults } = map
     if (defaults === null) continue
     for (const inMap of map.routes) {
-      if (inMap.value !== null) drafts.push(draft(map, defaults, inMap, inMap.value, drafts.length))
+      if (inMap.value !== null)
+        drafts.push(draft(map, defaults, inMap, inMap.value, drafts.length, gatewayMode))
     }
   }
   return drafts

@@ -3,6 +3,7 @@ import type { Settings } from '../core/settings.ts'
 import { routeMatchFields } from '../gateway/accept/config.ts'
 import { routeMappingFields } from '../gateway/bind/config.ts'
 import { routeGrantField } from '../gateway/decide/config.ts'
+import { corsConfig } from '../gateway/enforce/cors-config.ts'
 import { entryName, hostPattern, label } from './names.ts'
 
 const authenticate = () =>
@@ -11,6 +12,13 @@ const authenticate = () =>
     .min(1)
     .describe('Authenticators that may prove the caller; the first whose credential is present decides')
 
+const mode = () =>
+  z
+    .enum(['enforce', 'observe'])
+    .describe(
+      'What becomes of a deny: enforce refuses, observe records and forwards; default that of the gateway',
+    )
+
 /** What routes have in common unless they say otherwise. */
 export const defaultsSchema = (s: Settings) =>
   z.strictObject({
@@ -18,6 +26,8 @@ export const defaultsSchema = (s: Settings) =>
     upstream: entryName().optional().describe('Upstream that the routes forward to'),
     engine: entryName().optional().describe('Engine that the routes ask'),
     authenticate: authenticate().optional(),
+    mode: mode().optional(),
+    shadow: entryName().optional().describe('Engine that is asked too, for the record only'),
     grant: routeGrantField(s),
   })
 
@@ -32,10 +42,11 @@ export const routeSchema = (s: Settings) =>
       .enum(['public', 'protected'])
       .default('protected')
       .describe('public: forwarded without asking anybody; default protected'),
-    mode: z
-      .literal('enforce', { error: 'expected enforce: other modes are not available in this version' })
-      .default('enforce')
-      .describe('What becomes of a deny: enforce refuses; default enforce'),
+    mode: mode().optional(),
+    observeUntil: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .describe('When mode observe ends and enforce begins, such as 2026-12-01T08:00:00Z; default never'),
     host: hostPattern()
       .optional()
       .describe('Host of the route: exact, or *.suffix; default that of defaults'),
@@ -46,6 +57,12 @@ export const routeSchema = (s: Settings) =>
     authenticate: authenticate().optional(),
     ...routeMappingFields(s),
     grant: routeGrantField(s),
+    shadow: entryName().optional().describe('Engine that is asked too, for the record only; default none'),
+    cors: corsConfig(s)
+      .optional()
+      .describe(
+        'Pages of other origins that may use the route; the gateway answers their preflights, default none',
+      ),
   })
 
 export type RouteEntry = z.infer<ReturnType<typeof routeSchema>>

@@ -14,6 +14,17 @@ export interface GrantReference {
   readonly expiresAtMs: number
 }
 
+/** What a second engine would have said; it changes nothing. */
+export interface ShadowAnswer {
+  readonly engine: string
+  /** True when it decided the same. */
+  readonly agrees: boolean
+  /** Left out when it did not answer. */
+  readonly decision?: 'allow' | 'deny'
+  readonly reasons?: readonly string[]
+  readonly policyVersion?: string
+}
+
 /** The answer to one bound request: `allow` only if every evaluation was allowed. */
 export interface Decision extends EvaluationResult {
   readonly source: 'engine' | 'grant' | 'grant-shared' | 'route'
@@ -21,6 +32,7 @@ export interface Decision extends EvaluationResult {
   readonly grant?: GrantReference
   /** One a question, in order, when there were several. */
   readonly evaluations?: readonly EvaluationResult[]
+  readonly shadow?: ShadowAnswer
 }
 
 /** What bind makes of a request: the questions, and what is forwarded if they are all allowed. */

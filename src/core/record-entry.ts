@@ -11,6 +11,8 @@ export interface RecordEntry {
   /** Id of the earlier record of this request, when what it allowed then failed. */
   readonly follows?: string
   readonly outcome: Decision | Refusal
+  /** True when the outcome was no allow, and the request was forwarded all the same: `mode: observe`. */
+  readonly observed?: boolean
   readonly request: RequestFacts
   readonly route: Route | null
   readonly identity: Identity | null

@@ -1,3 +1,5 @@
+import type { Cors } from './cors.ts'
+
 /** What every stage knows of a route; each stage keeps its own compiled part by `index`. */
 export interface Route {
   /** Position in the configuration's list of routes. */
@@ -5,10 +7,17 @@ export interface Route {
   readonly name: string
   readonly owner: string
   readonly access: 'public' | 'protected'
+  /** `observe`: decided and recorded, but a deny is forwarded. */
   readonly mode: 'enforce' | 'observe'
+  /** Milliseconds since the epoch, from when on `observe` is `enforce`; left out: no end. */
+  readonly observeUntilMs?: number
   /** Names of the authenticators that it accepts; empty for public routes. */
   readonly authenticate: readonly string[]
   /** Empty for public routes. */
   readonly engine: string
   readonly upstream: string
+  /** An engine that is asked too, for the record only. */
+  readonly shadow?: string
+  /** Left out: the gateway leaves CORS to the application. */
+  readonly cors?: Cors
 }

@@ -109,10 +109,11 @@ const checkPublic = ({ map, entry, route, report }: RouteDraft): void => {
 /** Reports what a route does although its entry in the gateway file does not allow it. */
 export const checkConfinement = (draft: RouteDraft): void => {
   const { upstreams, engines, authenticators } = draft.map.entry.value.confinement
-  const { upstream, engine, authenticate } = draft.route
+  const { upstream, engine, shadow, authenticate } = draft.route
   checkHost(draft)
   checkListed(draft, 'upstream', upstream, upstreams, ['upstream'])
   checkListed(draft, 'engine', engine, engines, ['engine'])
+  if (shadow !== undefined) checkListed(draft, 'engine', shadow, engines, ['shadow'])
   authenticate.forEach((name, index) => {
     checkListed(draft, 'authenticator', name, authenticators, ['authenticate', index])
   })

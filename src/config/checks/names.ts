@@ -49,13 +49,21 @@ const checkList = (part: Part, kind: Kind, known: ReadonlySet<string>): void => 
 const checkReferences = (part: Part, names: Names): void => {
   if (!isMap(part.value)) return
   checkName(child(part, 'engine'), 'engine', names.engines)
+  checkName(child(part, 'shadow'), 'engine', names.engines)
   checkName(child(part, 'upstream'), 'upstream', names.upstreams)
   checkList(child(part, 'authenticate'), 'authenticator', names.authenticators)
+}
+
+const checkUnmatched = ({ source, names }: GatewayFile): void => {
+  const unmatched = child({ source, path: [], value: source.value }, 'unmatched')
+  if (isMap(unmatched.value))
+    checkList(child(unmatched, 'authenticate'), 'authenticator', names.authenticators)
 }
 
 /** Reports every name that no entry of the gateway file has, in routes, defaults and confinements. */
 export const checkNames = (gateway: GatewayFile, maps: readonly RouteMap[]): void => {
   const { names } = gateway
+  checkUnmatched(gateway)
   for (const { part } of gateway.routes) {
     checkList(child(part, 'upstreams'), 'upstream', names.upstreams)
     checkList(child(part, 'engines'), 'engine', names.engines)

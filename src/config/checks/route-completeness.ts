@@ -1,3 +1,4 @@
+import { checkCors } from '../../gateway/enforce/cors-config.ts'
 import type { RouteDraft } from '../route-drafts.ts'
 
 const NEEDED = [
@@ -6,11 +7,14 @@ const NEEDED = [
   { key: 'authenticate', of: 'a protected route' },
 ] as const
 
-const UNUSED_IF_PUBLIC = ['engine', 'authenticate', 'grant'] as const
+const UNUSED_IF_PUBLIC = ['engine', 'authenticate', 'grant', 'shadow'] as const
 
 /** Reports what a route needs and neither it nor its file's defaults say, and what a public route says in vain. */
 export const checkCompleteness = ({ route, entry, report }: RouteDraft): void => {
   const isPublic = route.access === 'public'
+  if (entry.cors !== undefined) {
+    for (const problem of checkCors(entry.cors)) report({ ...problem, path: ['cors', ...problem.path] })
+  }
   for (const { key, of } of NEEDED) {
     if (route[key].length > 0 || (isPublic && key !== 'upstream')) continue
     report({

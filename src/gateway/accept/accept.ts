@@ -6,19 +6,21 @@ import {
   unmetNeed,
 } from '../../core/canonical-target.ts'
 import type { Clock } from '../../core/clock.ts'
+import { type Preflight, preflightMistake, readPreflight } from '../../core/cors.ts'
 import type { RequestHead } from '../../core/exchange.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../../core/request.ts'
+import type { Route } from '../../core/route.ts'
 import { randomUuidV7 } from '../../core/uuid.ts'
 import type { RefusedRequest, Stages } from '../pipeline.ts'
-import { isReservedPath, JWKS_PATH, JWKS_ROUTE } from './builtin-route.ts'
+import { isReservedPath, JWKS_PATH, JWKS_ROUTE, preflightRoute } from './builtin-route.ts'
 import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
 import { type Client, createClientReader, isClientMistake } from './client-address.ts'
 import type { TrustedProxyConfig } from './config.ts'
 import { type CheckedHeaders, createHeaderCheck, isHeaderMistake } from './header-checks.ts'
 import { badRequest, describeHead } from './request-facts.ts'
 import { splitTarget } from './request-target.ts'
-import type { RouteTable } from './route-table.ts'
+import type { RouteFound, RouteTable } from './route-table.ts'
 import { readTraceparent } from './trace-context.ts'
 
 export interface AcceptDeps {
@@ -27,6 +29,8 @@ export interface AcceptDeps {
   readonly listeners: ReadonlyMap<string, { readonly trustedProxies: readonly TrustedProxyConfig[] }>
   /** Lower-case names that Sallyport or a route sets, believes, or takes credentials from. */
   readonly guardedHeaders: ReadonlySet<string>
+  /** Takes what no route is for, so that the caller is asked who it is first; null: refused at once. */
+  readonly unmatched?: Route | null
   readonly clock: Clock
 }
 
@@ -73,7 +77,7 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     const parts = readParts(head)
     if ('refusal' in parts) return refusedWith(parts, describeHead(head, deps.clock), parts.client)
     const request = makeRequest(head, parts, deps.clock)
-    return chooseRoute(deps.table, request, parts)
+    return chooseRoute(deps, request, parts)
   }
 }
 
@@ -117,24 +121,45 @@ const makeRequest = (
 const NO_OPT_INS: PathOptIns = { allowEncodedSlash: false, allowPathParameters: false }
 
 const chooseRoute = (
-  table: RouteTable,
+  { table, unmatched = null }: AcceptDeps,
   request: CanonicalRequest,
   { host, target }: Parts,
 ): Accepted | RefusedRequest => {
   const { method, path, query, headers, names, scheme } = request
   if (isReservedPath(path)) return chooseBuiltin(request, target.needs)
   const port = host.port === '' ? DEFAULT_PORTS[scheme] : host.port
-  const found = table.find({ method, host: host.host, port, path, query, headers, names })
+  const question = { method, host: host.host, port, path, query, headers, names }
+  const preflight = readPreflight(method, headers)
+  const asked = preflight === null ? null : table.find({ ...question, method: preflight.method })
+  if (preflight !== null && asked !== null && 'route' in asked && asked.route.cors !== undefined) {
+    return answerPreflight(request, asked, preflight, target.needs)
+  }
+  const found = table.find(question)
   if (found !== null && 'ambiguous' in found) return refusedWith(badRequest(found.ambiguous, true), request)
   const need = unmetNeed(target.needs, found?.optIns ?? NO_OPT_INS)
   if (need !== null) return refusedWith(badRequest(need, true), request)
+  if (found === null && unmatched !== null) return { request, route: unmatched, path: NO_CAPTURES }
   if (found === null) return refusedWith(NO_ROUTE, request)
   return { request, route: found.route, path: found.path }
 }
 
+/** Browsers send no credentials with a preflight, so nobody can be asked who they are. */
+const answerPreflight = (
+  request: CanonicalRequest,
+  { route, optIns }: RouteFound,
+  preflight: Preflight,
+  needs: PathNeeds,
+): Accepted | RefusedRequest => {
+  const need = unmetNeed(needs, optIns)
+  if (need !== null) return refusedWith(badRequest(need, true), request)
+  const mistake = route.cors === undefined ? null : preflightMistake(route.cors, preflight)
+  if (mistake !== null) return refusedWith(refuse('accept', 'denied', mistake), request)
+  return { request, route: preflightRoute(route), path: NO_CAPTURES }
+}
+
 const DEFAULT_PORTS = { http: '80', https: '443' } as const
 
-const NO_ROUTE = refuse('accept', 'no_route', 'no route fits host, path, method and conditions')
+export const NO_ROUTE = refuse('accept', 'no_route', 'no route fits host, path, method and conditions')
 
 const NO_CAPTURES: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
 

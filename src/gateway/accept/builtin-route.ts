@@ -15,6 +15,27 @@ export const JWKS_ROUTE: Route = {
   upstream: '',
 }
 
+/** The route that answers preflights for another one; there is no upstream behind it. */
+export const preflightRoute = ({ name, owner, cors }: Route): Route => ({
+  ...JWKS_ROUTE,
+  name,
+  owner,
+  ...(cors === undefined ? {} : { cors }),
+})
+
+/**
+ * The route of what no route is for, where callers must be known before they are told so.
+ *
+ * @param authenticate names of authenticators.
+ */
+export const unmatchedRoute = (authenticate: readonly string[]): Route => ({
+  ...JWKS_ROUTE,
+  name: '',
+  owner: '',
+  access: 'protected',
+  authenticate,
+})
+
 const RESERVED = ['/.sallyport', '/.well-known/sallyport'] as const
 
 /** True for what no route can have, in any spelling of its letters. */

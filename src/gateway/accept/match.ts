@@ -56,6 +56,12 @@ export const matchCaptures = (config: MatchConfig): readonly string[] => {
   return template === null || isTemplateMistake(template) ? [] : template.captures
 }
 
+/** The methods of a match; null for every one, and for one with a mistake. */
+export const matchMethods = (config: MatchConfig): readonly string[] | null => {
+  const methods = readMatch(config, () => undefined)?.methods ?? null
+  return methods === null ? null : [...methods]
+}
+
 /** The host that a match is for: its own, else the one that its route says, else any. */
 export const matchHost = (config: MatchConfig, routeHost: string | undefined): string | undefined =>
   typeof config === 'string' ? routeHost : (config.host ?? routeHost)

@@ -60,6 +60,39 @@ export const createBind = (deps: {
   }
 }
 
+/**
+ * Makes what is forwarded of an observed request that could not be mapped: it asks nothing.
+ *
+ * Headers that cannot be made, such as one of a subject that nobody verified, are left out; a rewrite that cannot be
+ * made is a refusal, since there is nowhere to forward to.
+ *
+ * @param plans by `route.index`.
+ */
+export const createBindObserved = (deps: {
+  readonly plans: readonly MappingPlan[]
+  readonly clock: Clock
+}): Stages['bindObserved'] => {
+  const { plans, clock } = deps
+  return (accepted, identity, body) => {
+    const plan = plans[accepted.route.index]
+    if (plan === undefined) throw new Error(`route ${accepted.route.index} has no mapping`)
+    const fields = readFields(plan, accepted, body)
+    if ('problem' in fields) return notMappable(fields.problem)
+    const headers: string[] = []
+    for (const header of plan.headers) {
+      const scope = createScope(plan, accepted, identity, fields, clock)
+      const value = header.render(scope)
+      if (value !== undefined && scope.failure === null) headers.push(header.name, value)
+    }
+    const scope = createScope(plan, accepted, identity, fields, clock)
+    const { request } = accepted
+    const target = plan.rewrite === null ? request.target : plan.rewrite.render(scope, request)
+    if (scope.failure !== null) return scope.failure
+    if (target === undefined) throw new Error('a rewrite is missing, and nothing says why')
+    return { accessRequests: [], batch: false, cacheable: false, target, headers, inputs: {}, body }
+  }
+}
+
 type Fields = Pick<Scope, 'headers' | 'query' | 'body'>
 
 const NOTHING: ReadonlyMap<string, string> = new Map()

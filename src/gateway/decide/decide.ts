@@ -11,6 +11,7 @@ import type { Engine, EngineAnswers } from './engines/engine.ts'
 import { type Flight, startFlight } from './flight.ts'
 import { grantKey, grantScopeText } from './grants/grant-key.ts'
 import type { GrantStore } from './grants/store.ts'
+import { SHADOW_WAIT_MS, withShadow } from './shadow.ts'
 
 export interface DecideOptions {
   readonly engines: ReadonlyMap<string, Engine>
@@ -29,6 +30,8 @@ interface Case {
   readonly engine: Engine
   readonly requests: readonly AccessRequest[]
   readonly batch: boolean
+  /** Asked too, for the record only. */
+  readonly shadow: Engine | null
   readonly credential: Credential
   readonly policyVersion: string
   readonly askedAtMs: number
@@ -91,7 +94,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   const answerShared = async (asked: Case, signal: () => AbortSignal): Promise<Decision | Refusal> => {
     const shared = asked.keep && (await store.getShared?.(asked.keep.id, signal()))
     if (!shared || shared.expiresAtMs <= clock.nowMs()) {
-      return settle(asked, await asked.engine.evaluate(asked.requests, signal))
+      return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal)))
     }
     store.put(shared)
     return Object.freeze({ ...shared.decision, source: 'grant-shared' })
@@ -103,9 +106,15 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   ): Decision | Refusal | Promise<Decision | Refusal> => {
     if (store.getShared !== undefined && asked.keep !== null) return answerShared(asked, signal)
     const answers = asked.engine.evaluate(asked.requests, signal)
-    if (answers instanceof Promise) return answers.then((known) => settle(asked, known))
-    return settle(asked, answers)
+    if (answers instanceof Promise) return answers.then((known) => compared(asked, settle(asked, known)))
+    return compared(asked, settle(asked, answers))
   }
+
+  const compared = (
+    { shadow, requests }: Case,
+    decision: Decision | Refusal,
+  ): Decision | Refusal | Promise<Decision | Refusal> =>
+    shadow === null ? decision : withShadow(shadow, requests, decision)
 
   const ask = (asked: Case, caller: Question['signal']): Decision | Refusal | Promise<Decision | Refusal> => {
     let controller: AbortController | null = null
@@ -115,10 +124,10 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     }
     const answers = answer(asked, () => control().signal)
     if (!(answers instanceof Promise)) return answers
-    const { engine, keep } = asked
+    const { engine, keep, shadow } = asked
     const timeoutMs = engine.timeoutMs ?? options.engineTimeoutMs ?? DEFAULT_ENGINE_TIMEOUT_MS
     const flight = startFlight(answers, {
-      timeoutMs,
+      timeoutMs: shadow === null ? timeoutMs : timeoutMs + SHADOW_WAIT_MS,
       timedOut: unavailable(engine, `no answer within ${timeoutMs} ms`),
       abort: () => control().abort(),
       onEnd: () => {
@@ -173,6 +182,7 @@ const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) =
       engine,
       requests,
       batch: bound.batch,
+      shadow: route.shadow === undefined ? null : (engines.get(route.shadow) ?? null),
       credential,
       policyVersion,
       askedAtMs: clock.nowMs(),

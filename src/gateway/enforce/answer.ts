@@ -17,6 +17,8 @@ export type RelayOutcome = true | Refusal | UpstreamFailure
 export interface AnswerOptions {
   /** Added to the head. */
   readonly decisionId: string
+  /** The route's CORS fields, instead of the application's; null: the application's stand. */
+  readonly cors: readonly string[] | null
   /** How long the caller may take nothing of the answer. */
   readonly stallTimeoutMs: number
   /** An answer was cut after its head; told once. */
@@ -94,6 +96,7 @@ const start = (
     if (version11) reply.informational(status, headers)
     return
   }
+  if (options.cors !== null) replaceCors(headers, options.cors)
   headers.push('Sallyport-Decision-Id', options.decisionId)
   reply.head(status, reasonPhrase(reason), headers)
   progress.headSent = true
@@ -105,6 +108,13 @@ const start = (
   // Complete already: undici would compare the Content-Length of a 304 with the body that it cannot have.
   reply.end()
   options.finish(true)
+}
+
+const replaceCors = (headers: string[], cors: readonly string[]): void => {
+  for (let index = headers.length - 2; index >= 0; index -= 2) {
+    if (headers[index]?.toLowerCase().startsWith('access-control-')) headers.splice(index, 2)
+  }
+  headers.push(...cors)
 }
 
 const pass = (progress: Progress, controller: Controller, chunk: Buffer): void => {

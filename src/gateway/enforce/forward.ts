@@ -1,3 +1,4 @@
+import { corsHeaders } from '../../core/cors.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
 import { isRefusal, refuse } from '../../core/refusals.ts'
@@ -36,7 +37,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
 
   return async (passage) => {
     const { exchange, accepted, decisionId } = passage
-    const { upstream: name } = accepted.route
+    const { upstream: name, cors } = accepted.route
     if (name === '') return answerBuiltIn(passage, assertion.jwks)
     const upstream = upstreams.get(name)
     if (upstream === undefined)
@@ -45,6 +46,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     const { config } = upstream
     const relayOptions: RelayOptions = {
       decisionId,
+      cors: cors === undefined ? null : corsHeaders(cors, exchange.head.headers),
       connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
       stallTimeoutMs: config.stallTimeout,
       onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),

@@ -15,7 +15,8 @@ export interface UpstreamRequest {
   readonly body: Buffer | Readable | null
 }
 
-export interface RelayOptions extends Pick<AnswerOptions, 'decisionId' | 'stallTimeoutMs' | 'onCut'> {
+export interface RelayOptions
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'stallTimeoutMs' | 'onCut'> {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
 }
