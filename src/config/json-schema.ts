@@ -10,7 +10,7 @@ const settings = (): Settings =>
 const toJsonSchema = (schema: z.ZodType, title: string): object => ({
   $schema: 'http://json-schema.org/draft-07/schema#',
   title,
-  ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7', reused: 'ref' }),
+  ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }),
 })
 
 /** JSON Schema (draft-07, which editors know best) of the gateway file. */
