@@ -157,9 +157,10 @@ const IN_GATEWAY: Readonly<Record<string, Mistake>> = {
   ),
   'a mode that is not available': gateway(
     'version: 1',
-    'version: 1\nmode: observe',
+    'version: 1\nmode: enforcing',
     '2:7',
-    /expected enforce/,
+    /"enforcing"/,
+    /enforce, observe/,
   ),
   'a duration without a unit': gateway(
     'version: 1',
