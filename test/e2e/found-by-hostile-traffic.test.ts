@@ -55,6 +55,10 @@ const PIPELINES: Readonly<
       `POST /nowhere HTTP/1.1\r\n${signed}Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi${PUT}${signed}\r\n${END}`,
     statuses: [404, 200, 400],
   },
+  'that names an upgrade and does not ask for it': {
+    bytes: () => `GET /health HTTP/1.1\r\n${signed}Upgrade: websocket\r\n\r\n${PUT}${signed}\r\n${END}`,
+    statuses: [200, 200, 400],
+  },
   'behind which comes one that is refused for good, and then a CONNECT': {
     bytes: () =>
       `${PUT}${signed}\r\nGET /health HTTP/1.1\r\n${signed}${signed}\r\nCONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n`,
