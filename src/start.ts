@@ -1,10 +1,11 @@
 import type { Configuration } from './config/configuration.ts'
 import { loadConfiguration } from './config/load.ts'
-import type { Exchange } from './core/exchange.ts'
 import type { JsonObject } from './core/json.ts'
-import { type Explanation, explain, type Identify } from './gateway/explain.ts'
+import type { Explanation, Identify } from './gateway/explain.ts'
+import type { AskedRequest } from './gateway/explain-request.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
 import type { Head } from './gateway/record/heads.ts'
+import { createAdminDeps, type Overview } from './start/admin-deps.ts'
 import { createEstate, createGeneration, type Estate, type Generation } from './start/generation.ts'
 import { type NotStarted, notStarted, type StartOptions } from './start/options.ts'
 import { createPorts, type Ports } from './start/ports.ts'
@@ -71,6 +72,7 @@ export const startGateway = async (options: StartOptions): Promise<Gateway | Not
       },
     },
   )
+  running.status = reloader.status
   // What was edited while the ports were opened.
   if (options.watch !== null) void reloader.reloadIfChanged()
   return gatewayOf(running, estate, reloader, listeners, watcher, options)
@@ -80,7 +82,8 @@ export const startGateway = async (options: StartOptions): Promise<Gateway | Not
 interface Running {
   generation: Generation
   readonly ports: Ports
-  ready: boolean
+  state: 'starting' | 'serving' | 'draining'
+  status: () => ConfigStatus
 }
 
 const NO_WATCHER: FileWatcher = { watch: () => undefined, close: () => undefined }
@@ -101,8 +104,17 @@ const startLoaded = async (
   const generation = build(configuration, estate, options)
   if ('findings' in generation) return generation
   const pipeline = createPipeline({ current: () => running.generation.stages, clock, log })
-  const ports = createPorts({ pipeline, ready: () => running.ready, clock, log })
-  const running: Running = { generation, ports, ready: false }
+  const overview: Overview = {
+    generation: () => running.generation,
+    configStatus: () => running.status(),
+    connections: () => running.ports.connections(),
+    unready: () => (running.state === 'serving' ? [] : [running.state]),
+  }
+  const admin = createAdminDeps(overview, estate.telemetry, { clock, log })
+  const ports = createPorts({ pipeline, admin, clock, log })
+  const appliedAt = new Date(clock.nowMs()).toISOString()
+  const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
+  const running: Running = { generation, ports, state: 'starting', status: () => status }
   const change = await ports.open(configuration)
   if ('findings' in change) {
     generation.discard()
@@ -110,7 +122,7 @@ const startLoaded = async (
     return change
   }
   change.commit()
-  running.ready = true
+  running.state = 'serving'
   const addresses = ports.addresses()
   log.info({ addresses, admin: ports.adminAddress(), config: configuration.version }, 'listening')
   return { running, sources }
@@ -177,7 +189,7 @@ const gatewayOf = (
     return () => listeners.delete(listener)
   },
   close: async () => {
-    running.ready = false
+    running.state = 'draining'
     watcher.close()
     const { drainTimeoutMs } = running.generation.configuration
     log.info({ drainTimeoutMs }, 'draining')
@@ -192,24 +204,19 @@ const gatewayOf = (
 
 /**
  * Loads a configuration and takes one request the whole way by it, without recording or forwarding it.
- *
- * @param asked `exchange` is called with the name of the first listener; `claims`, when given, are taken as
- *   verified by the first authenticator of the route that maps claims.
  */
 export const explainRequest = async (
   options: StartOptions,
-  asked: { readonly exchange: (listener: string) => Exchange; readonly claims: JsonObject | null },
+  asked: AskedRequest,
 ): Promise<Explanation | NotStarted> => {
   const { configuration, findings } = await loadConfiguration(options.file, options)
   if (configuration === null) return { findings }
   const estate = createEstate(options.log)
-  const { stages, identifyByClaims, discard } = createGeneration(configuration, [], estate, options)
+  const generation = createGeneration(configuration, [], estate, options)
   try {
-    const exchange = asked.exchange(configuration.listeners[0]?.bind ?? '')
-    if (asked.claims === null) return await explain(stages, exchange)
-    return await explain(stages, exchange, identifyByClaims(asked.claims))
+    return await generation.explain(asked)
   } finally {
-    discard()
+    generation.discard()
     await estate.settled(0)
   }
 }

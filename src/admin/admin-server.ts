@@ -1,5 +1,16 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Log } from '../core/log.ts'
+import type { AdminDeps } from './admin-deps.ts'
+import { problem } from './answers.ts'
+import { controlEndpoints } from './control-endpoints.ts'
+import { decisionEndpoints } from './decisions/decision-endpoints.ts'
+import type { StreamTimes } from './decisions/decision-stream.ts'
+import { createDispatch } from './dispatch.ts'
+import type { AdminAnswer, PlainAnswer } from './endpoint.ts'
+import { explainEndpoint } from './explain-endpoint.ts'
+import { openEndpoints } from './open-endpoints.ts'
+import { createRefusalLog } from './refusal-log.ts'
 
 export interface AdminServer {
   readonly address: () => string
@@ -7,20 +18,42 @@ export interface AdminServer {
   readonly close: () => Promise<void>
 }
 
+const MAX_CONNECTIONS = 256
+const MAX_HEADER_BYTES = 16_384
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+const KEEP_ALIVE_MS = 5_000
+/** A connection on which nothing moves for so long is cut, unless it carries a stream. */
+const IDLE_MS = 60_000
+
 /**
- * The control plane's own port: `/healthz` (the process lives) and `/readyz` (it takes requests).
+ * The control plane's own port.
  *
  * @param bind `host:port`; port 0 picks a free one.
- * @param ready asked at each `/readyz`.
+ * @param times of streams, for tests.
  * @throws when the port cannot be bound.
  */
-export const startAdminServer = async (bind: string, ready: () => boolean): Promise<AdminServer> => {
-  const server = createServer((request, response) => answer(request, response, ready))
-  const { host, port } = splitBind(bind)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => resolve())
+export const startAdminServer = async (
+  bind: string,
+  deps: AdminDeps,
+  times?: StreamTimes,
+): Promise<AdminServer> => {
+  const { settings, log, clock } = deps
+  const endpoints = [
+    ...openEndpoints(deps),
+    ...controlEndpoints(deps),
+    explainEndpoint(deps),
+    ...decisionEndpoints(deps, times),
+  ]
+  const onRefused = createRefusalLog(log, clock)
+  const dispatch = createDispatch({ endpoints, bind, settings, onRefused })
+  const server = createHttpServer((request, response) => {
+    dispatch(request, response).then(
+      (answer) => give(request, response, answer),
+      (bug: unknown) => fail(response, bug, log),
+    )
   })
+  await listen(server, bind)
   return {
     address: () => formatAddress(server.address()),
     close: () =>
@@ -31,25 +64,63 @@ export const startAdminServer = async (bind: string, ready: () => boolean): Prom
   }
 }
 
-const answer = (request: IncomingMessage, response: ServerResponse, ready: () => boolean): void => {
-  const path = (request.url ?? '').split('?', 1)[0]
-  const readable = request.method === 'GET' || request.method === 'HEAD'
-  if (readable && path === '/healthz') return send(response, 200, { status: 'ok' })
-  if (readable && path === '/readyz') {
-    return ready() ? send(response, 200, { status: 'ready' }) : send(response, 503, { status: 'not ready' })
-  }
-  send(response, 404, { title: 'Nothing is here', status: 404 })
+const createHttpServer = (
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+): Server => {
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 2_000,
+    },
+    onRequest,
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  server.timeout = IDLE_MS
+  return server
 }
 
-const send = (response: ServerResponse, status: number, body: object): void => {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-  response.end(`${JSON.stringify(body)}\n`)
+const give = (request: IncomingMessage, response: ServerResponse, answer: AdminAnswer): void => {
+  if (response.destroyed) return
+  if (!('stream' in answer)) return send(response, answer)
+  if (request.method !== 'GET') return send(response, problem(405, 'expected GET', ['Allow', 'GET']))
+  // It says itself when its reader has stalled.
+  request.socket.setTimeout(0)
+  answer.stream(response)
 }
+
+const send = (response: ServerResponse, { status, contentType, text, headers = [] }: PlainAnswer): void => {
+  response.writeHead(status, [
+    ...['Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(text))],
+    ...['Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
+    ...headers,
+  ])
+  response.end(text)
+}
+
+const fail = (response: ServerResponse, bug: unknown, log: Log): void => {
+  // The caller went away while it was waited for something.
+  if (response.destroyed) return
+  log.error({ stack: bug instanceof Error ? bug.stack : String(bug) }, 'internal error in the admin port')
+  if (response.headersSent) response.destroy()
+  else send(response, problem(500, 'an internal error; its stack is in the log'))
+}
+
+const listen = (server: Server, bind: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const { host, port } = splitBind(bind)
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
 
 const splitBind = (bind: string): { readonly host: string; readonly port: number } => {
   const colon = bind.lastIndexOf(':')
-  const host = bind.slice(0, colon).replace(/^\[|\]$/g, '')
-  return { host, port: Number(bind.slice(colon + 1)) }
+  return { host: bind.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bind.slice(colon + 1)) }
 }
 
 const formatAddress = (address: AddressInfo | string | null): string => {

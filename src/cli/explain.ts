@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
 import type { Command } from 'commander'
-import type { Exchange } from '../core/exchange.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Explanation } from '../gateway/explain.ts'
+import { type AskedRequest, describedRequest } from '../gateway/explain-request.ts'
 import { explainRequest } from '../start.ts'
 import { type ConfigurationOption, configurationOption, printFindings } from './configuration-file.ts'
 import { type CommandIo, type Done, EXIT } from './io.ts'
@@ -45,39 +44,18 @@ export const addExplain = (program: Command, io: CommandIo, done: Done): void =>
 
 const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value]
 
-interface AskedRequest {
-  /** The listener is filled in by the composition: it is the first one. */
-  readonly exchange: (listener: string) => Exchange
-  readonly claims: JsonObject | null
-}
-
-const URL_FORM = /^(https?):\/\/([^/?#]+)(.*)$/is
-
 const readQuestion = (
   method: string,
   url: string,
   options: ExplainOptions,
 ): AskedRequest | { readonly mistake: string } => {
-  const match = URL_FORM.exec(url)
-  if (match === null)
-    return { mistake: `found '${url}', expected a URL such as https://bank.example.com/accounts/42` }
-  const [, scheme = '', authority = '', rest = ''] = match
-  const given = readHeaders(options.header)
-  if (typeof given === 'string') return { mistake: given }
+  const headers = readHeaders(options.header)
+  if (typeof headers === 'string') return { mistake: headers }
   const claims = readClaims(options.claims)
   if (typeof claims === 'string') return { mistake: claims }
   const body = readBody(options.data)
   if (typeof body === 'string') return { mistake: body }
-  const has = (lowerName: string): boolean =>
-    given.some((text, index) => index % 2 === 0 && text.toLowerCase() === lowerName)
-  const headers = [...(has('host') ? [] : ['Host', authority]), ...given]
-  if (body !== null) {
-    if (!has('content-type')) headers.push('Content-Type', 'application/json')
-    if (!has('content-length')) headers.push('Content-Length', String(body.length))
-  }
-  const target = rest.startsWith('/') ? rest : `/${rest}`
-  const tls = scheme.toLowerCase() === 'https'
-  return { claims, exchange: (listener) => inertExchange({ method, target, headers, tls, listener }, body) }
+  return describedRequest({ method, url, headers, body, claims })
 }
 
 const readHeaders = (lines: readonly string[]): readonly string[] | string => {
@@ -109,25 +87,6 @@ const readBody = (file: string | undefined): Buffer | null | string => {
     return `--data: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`
   }
 }
-
-const inertExchange = (
-  head: { method: string; target: string; headers: readonly string[]; tls: boolean; listener: string },
-  body: Buffer | null,
-): Exchange => ({
-  head: { ...head, httpVersion: '1.1', remoteAddress: '127.0.0.1' },
-  body: Readable.from(body === null ? [] : [body], { objectMode: false }),
-  reply: {
-    headSent: () => false,
-    informational: () => undefined,
-    head: () => undefined,
-    write: () => true,
-    onDrain: () => undefined,
-    trailers: () => undefined,
-    end: () => undefined,
-    abort: () => undefined,
-  },
-  signal: () => new AbortController().signal,
-})
 
 const render = (explanation: Explanation): string => {
   const { request, upstream, credential } = explanation

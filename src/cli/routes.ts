@@ -1,25 +1,12 @@
 import type { Command } from 'commander'
-import type { ConfiguredRoute } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
+import { type RouteRow, routeRow } from '../config/route-rows.ts'
 import { type ConfigurationOption, configurationOption, printFindings } from './configuration-file.ts'
 import { type CommandIo, type Done, EXIT } from './io.ts'
 import { silentLog } from './log.ts'
 
 interface RoutesOptions extends ConfigurationOption {
   readonly json?: boolean
-}
-
-interface RouteRow {
-  readonly methods: string
-  readonly host: string
-  readonly path: string
-  readonly name: string
-  readonly access: string
-  readonly authenticate: string
-  readonly engine: string
-  readonly upstream: string
-  readonly owner: string
-  readonly source: string
 }
 
 const COLUMNS = [
@@ -34,24 +21,6 @@ const COLUMNS = [
   'owner',
   'source',
 ] as const
-
-const methodsAndPath = (match: ConfiguredRoute['match']): Pick<RouteRow, 'methods' | 'path'> => {
-  if (typeof match !== 'string') return { methods: match.methods?.join(',') ?? '*', path: match.path }
-  const [methods = '', path = ''] = match.trim().split(/\s+/, 2)
-  return { methods, path }
-}
-
-const toRow = ({ route, match, host, file, line }: ConfiguredRoute): RouteRow => ({
-  ...methodsAndPath(match),
-  host: host ?? '*',
-  name: route.name,
-  access: route.access,
-  authenticate: route.authenticate.join(','),
-  engine: route.engine,
-  upstream: route.upstream,
-  owner: route.owner,
-  source: `${file}:${line}`,
-})
 
 const renderTable = (rows: readonly RouteRow[]): string => {
   const header = Object.fromEntries(COLUMNS.map((column) => [column, column.toUpperCase()]))
@@ -80,7 +49,7 @@ export const addRoutes = (program: Command, io: CommandIo, done: Done): void => 
         printFindings(findings, io, options.json === true)
         return done(EXIT.usage)
       }
-      const rows = configuration.routes.map(toRow)
+      const rows = configuration.routes.map(routeRow)
       io.out(options.json === true ? `${JSON.stringify({ routes: rows })}\n` : `${renderTable(rows)}\n`)
     })
 }

@@ -1,4 +1,6 @@
 import { hostname } from 'node:os'
+import type { DecisionRing } from '../admin/decisions/decision-ring.ts'
+import type { Traffic } from '../admin/metrics/traffic.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
@@ -20,6 +22,7 @@ import type { Upstream } from '../gateway/enforce/upstreams.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import { createRecord } from '../gateway/record/record.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
+import { counted, redactionOf, usedBy } from './telemetry.ts'
 
 /** What the stages of a configuration are made of, and others may be using too. */
 export interface Parts {
@@ -30,6 +33,9 @@ export interface Parts {
   readonly sinks: readonly Sink[]
   readonly assertion: AssertionSettings
   readonly onRecorded: () => void
+  readonly traffic: Traffic
+  /** Gets what is recorded, for the admin port; null where there is none. */
+  readonly ring: DecisionRing | null
   readonly usage: NonNullable<Stages['usage']>
   readonly clock: Clock
   readonly log: Log
@@ -38,7 +44,7 @@ export interface Parts {
 /** Joins the stages of one configuration. */
 export const composeStages = (configuration: Configuration, parts: Parts): Stages => {
   const { limits, routes } = configuration
-  const { authenticators, engines, clock, log } = parts
+  const { authenticators, clock, log } = parts
   const plans = routes.map(({ plan }) => plan)
   const carriers = [...authenticators.values()].map(({ carrier }) => carrier)
   const controlledHeaders = new Set(
@@ -81,24 +87,43 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       return isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body)
     },
     bindObserved: createBindObserved({ plans, clock }),
-    decide: createDecide({
-      engines,
-      store: parts.store,
-      routes: routes.map(({ grant }) => grant),
-      mappingHashes: plans.map(({ mappingHash }) => mappingHash),
-      clock,
-    }),
-    record: createRecord({
-      sinks: parts.sinks,
-      configVersion: configuration.version,
-      writer: `${hostname()}.0`,
-      clock,
-      onRecorded: parts.onRecorded,
-    }),
+    decide: composeDecide(configuration, parts),
+    record: composeRecord(configuration, parts),
     forward: enforce.forward,
     refuse: enforce.refuse,
-    usage: parts.usage,
+    usage: usedBy(parts.usage, parts.traffic),
   }
+}
+
+type DecideParts = Pick<Parts, 'engines' | 'store' | 'clock'>
+
+/** Decides by the engines and the grants of a configuration. */
+export const composeDecide = (
+  { routes }: Configuration,
+  { engines, store, clock }: DecideParts,
+): Stages['decide'] =>
+  createDecide({
+    engines,
+    store,
+    routes: routes.map(({ grant }) => grant),
+    mappingHashes: routes.map(({ plan }) => plan.mappingHash),
+    clock,
+  })
+
+const composeRecord = (configuration: Configuration, parts: Parts): Stages['record'] => {
+  const { sinks, onRecorded, traffic, ring, clock } = parts
+  const redact = redactionOf(sinks)
+  const record = createRecord({
+    sinks,
+    configVersion: configuration.version,
+    writer: `${hostname()}.0`,
+    clock,
+    onRecorded: (line) => {
+      onRecorded()
+      ring?.push(line, redact)
+    },
+  })
+  return counted(record, traffic)
 }
 
 const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0

@@ -7,18 +7,20 @@ import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
-import type { GrantStore } from '../gateway/decide/grants/store.ts'
+import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
 import type { AssertionKey, AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
-import type { Identify } from '../gateway/explain.ts'
+import { type Explanation, explain, type Identify } from '../gateway/explain.ts'
+import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
-import { composeStages } from './compose.ts'
+import { composeDecide, composeStages } from './compose.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
 import { createOpenSinks, type OpenSinks } from './sinks.ts'
+import { createTelemetry, type Telemetry } from './telemetry.ts'
 
 /** What outlives a single configuration. */
 export interface Estate {
@@ -29,6 +31,7 @@ export interface Estate {
   readonly stores: Instances<GrantStore>
   readonly heads: Instances<Heads>
   readonly sinks: OpenSinks
+  readonly telemetry: Telemetry
   /** The assertion key that no file gave: the first that was made. */
   readonly generatedKey: (make: () => AssertionKey) => AssertionKey
   /** Resolves when all that was let go of is closed; cuts upstream connections that take longer. */
@@ -54,6 +57,7 @@ export const createEstate = (log: Log): Estate => {
     stores: createInstances(() => undefined),
     heads: createInstances((heads) => heads.close()),
     sinks: createOpenSinks(log, later),
+    telemetry: createTelemetry(),
     generatedKey: (make) => {
       generated ??= make()
       return generated
@@ -73,7 +77,11 @@ export interface Generation {
   readonly configuration: Configuration
   readonly stages: Stages
   readonly heads: Heads
+  readonly sinks: readonly Sink[]
+  readonly grantStats: () => GrantStats
   readonly identifyByClaims: (claims: JsonObject) => Identify
+  /** Takes a request the whole way, without recording or forwarding it, and without keeping what was decided. */
+  readonly explain: (asked: AskedRequest) => Promise<Explanation>
   /** Lets go of what it uses once the last request that began by it has ended. */
   readonly retire: () => void
   /** Lets go of it now. */
@@ -121,23 +129,44 @@ export const createGeneration = (
     }
     const headsKey = JSON.stringify([assertion.key.kid, configuration.sinks.map((each) => each.fingerprint)])
     const heads = use(estate.heads.take(headsKey, makeHeads))
+    const engines = useAll(configuration.engines, estate.engines)
+    const store = use(storeOf(configuration, estate, clock))
+    const { traffic, ring } = estate.telemetry
     const stages = composeStages(configuration, {
       authenticators,
-      engines: useAll(configuration.engines, estate.engines),
+      engines,
       upstreams: useAll(configuration.upstreams, estate.upstreams),
-      store: use(storeOf(configuration, estate, clock)),
+      store,
       sinks: open,
       assertion,
       onRecorded: heads.recorded,
+      traffic,
+      ring: configuration.admin === null ? null : ring,
       usage: inFlight.usage,
       clock,
       log,
     })
+    const explaining: Stages = {
+      ...stages,
+      decide: composeDecide(configuration, { engines, store: unchanged(store), clock }),
+    }
+    const identify = (claims: JsonObject): Identify => identifyByClaims(authenticators, claims)
     return {
       configuration,
       stages,
       heads,
-      identifyByClaims: (claims) => identifyByClaims(authenticators, claims),
+      sinks: open,
+      grantStats: store.stats,
+      identifyByClaims: identify,
+      explain: async ({ exchange, claims }) => {
+        inFlight.usage.began()
+        try {
+          const asked = exchange(configuration.listeners[0]?.bind ?? '')
+          return await explain(explaining, asked, claims === null ? undefined : identify(claims))
+        } finally {
+          inFlight.usage.ended(0)
+        }
+      },
       retire: () => inFlight.whenIdle(discard),
       discard,
     }
@@ -161,6 +190,13 @@ const storeOf = ({ grants }: Configuration, estate: Estate, clock: Clock): Hold<
     createMemoryStore({ clock, maxEntries, maxBytes }),
   )
 }
+
+/** What is asked only to be explained leaves no grant behind: nobody has been told of that decision. */
+const unchanged = (store: GrantStore): GrantStore => ({
+  ...store,
+  put: () => undefined,
+  delete: () => undefined,
+})
 
 const identifyByClaims =
   (authenticators: ReadonlyMap<string, Authenticator>, claims: JsonObject): Identify =>

@@ -1,3 +1,4 @@
+import type { AdminDeps } from '../admin/admin-deps.ts'
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts'
 import type { Configuration, ConfiguredListener } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
@@ -12,6 +13,8 @@ export interface Ports {
   /** `host:port` of every listener, in the order of the configuration. */
   readonly addresses: () => readonly string[]
   readonly adminAddress: () => string | null
+  /** Connections of callers that are open. */
+  readonly connections: () => number
   /** Opens what a configuration has and is not open yet; nothing is closed before `PortChange` says so. */
   readonly open: (configuration: Configuration) => Promise<PortChange | NotStarted>
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
@@ -29,7 +32,7 @@ export interface PortChange {
 
 export interface PortsOptions {
   readonly pipeline: Pipeline
-  readonly ready: () => boolean
+  readonly admin: AdminDeps
   readonly clock: Clock
   readonly log: Log
 }
@@ -64,6 +67,7 @@ export const createPorts = (options: PortsOptions): Ports => {
   return {
     addresses: () => state.listeners.map(({ address }) => address),
     adminAddress: () => state.admin?.server.address() ?? null,
+    connections: () => state.listeners.reduce((sum, { listener }) => sum + listener.connections(), 0),
     open: (configuration) => openPorts(configuration, state, options, inBackground),
     close: async (drainTimeoutMs) => {
       await Promise.all(state.listeners.map(({ listener }) => listener.close(drainTimeoutMs)))
@@ -199,5 +203,8 @@ const openListener = async (
   }
 }
 
-const openAdmin = async (bind: string, { admin }: State, { ready }: PortsOptions): Promise<OpenAdmin> =>
-  admin?.bind === bind ? admin : { bind, server: await startAdminServer(bind, ready) }
+const openAdmin = async (
+  bind: string,
+  { admin }: State,
+  { admin: deps }: PortsOptions,
+): Promise<OpenAdmin> => (admin?.bind === bind ? admin : { bind, server: await startAdminServer(bind, deps) })

@@ -22,6 +22,7 @@ export interface ConnectionsOptions {
 /** The connections of one server. */
 export interface Connections {
   readonly get: (socket: Duplex) => Connection | undefined
+  readonly count: () => number
   /** Proxies that may have any number of new connections, in place of those so far. */
   readonly trust: (trustedProxies: readonly TrustedProxyConfig[]) => void
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
@@ -77,6 +78,7 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
   server.on('drop', () => tooMany('limits.connections'))
   return {
     get: (socket) => connections.get(socket),
+    count: () => connections.size,
     trust,
     close: (drainTimeoutMs) => {
       for (const raw of handshaking.values()) raw.destroy()

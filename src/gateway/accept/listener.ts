@@ -50,6 +50,8 @@ export interface Listener {
    * are for new ones. Neither the address nor whether it speaks TLS can change, nor how long a handshake may take.
    */
   readonly configure: (settings: ListenerSettings) => void
+  /** How many connections are open. */
+  readonly connections: () => number
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
   readonly close: (drainTimeoutMs: number) => Promise<void>
 }
@@ -91,6 +93,7 @@ export const createListener = (deps: ListenerDeps): Listener => {
       connections.trust(settings.config.trustedProxies ?? [])
       if ('setSecureContext' in server && settings.tls) tls?.replace(server, settings.tls)
     },
+    connections: connections.count,
     close: (drainTimeoutMs) => {
       draining = true
       return connections.close(drainTimeoutMs)

@@ -24,13 +24,23 @@ export const createMemoryStore = (options: {
 }): GrantStore => {
   const { clock, maxEntries, maxBytes } = options
   const grants = new LRUCache<string, Held>({ max: maxEntries, maxSize: maxBytes })
+  let hits = 0
+  let misses = 0
+
+  const find = (id: string): Grant | undefined => {
+    const held = grants.get(id)
+    if (held === undefined) return undefined
+    if (clock.nowMs() < held.grant.expiresAtMs && clock.monotonicUs() < held.endsAtUs) return held.grant
+    grants.delete(id)
+    return undefined
+  }
+
   return {
     get: (id) => {
-      const held = grants.get(id)
-      if (held === undefined) return undefined
-      if (clock.nowMs() < held.grant.expiresAtMs && clock.monotonicUs() < held.endsAtUs) return held.grant
-      grants.delete(id)
-      return undefined
+      const grant = find(id)
+      if (grant === undefined) misses += 1
+      else hits += 1
+      return grant
     },
     put: (grant) => {
       const leftMs = Math.min(grant.lifeMs, grant.expiresAtMs - clock.nowMs())
@@ -42,6 +52,7 @@ export const createMemoryStore = (options: {
     delete: (id) => {
       grants.delete(id)
     },
+    stats: () => ({ entries: grants.size, hits, misses }),
   }
 }
 

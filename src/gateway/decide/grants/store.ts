@@ -14,12 +14,22 @@ export interface Grant {
   readonly position: string | null
 }
 
+/** Counts since the store was made. */
+export interface GrantStats {
+  /** Grants that are kept now; some may have ended and not been looked for since. */
+  readonly entries: number
+  readonly hits: number
+  readonly misses: number
+}
+
 /** Where grants are kept. */
 export interface GrantStore {
   /** A live grant of this process, at once. */
   readonly get: (id: string) => Grant | undefined
   readonly put: (grant: Grant) => void
   readonly delete: (id: string) => void
+  /** Of what is kept in this process. */
+  readonly stats: () => GrantStats
   /**
    * A live grant that another process made; asked when `get` has none, before the engine is.
    * A store that cannot be reached has none. Not there when nothing is shared.

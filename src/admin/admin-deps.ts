@@ -1,0 +1,41 @@
+import type { AdminConfig, Configuration } from '../config/configuration.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { Finding } from '../core/problem.ts'
+import type { Explanation } from '../gateway/explain.ts'
+import type { AskedRequest } from '../gateway/explain-request.ts'
+import type { Head } from '../gateway/record/heads.ts'
+import type { DecisionArchive } from './decisions/decision-archive.ts'
+import type { DecisionRing } from './decisions/decision-ring.ts'
+
+/** What the admin port sees of the gateway: functions that read, and answer for what runs when they are called. */
+export interface AdminDeps {
+  /** Null: the configuration that runs has no admin port. */
+  readonly settings: () => AdminConfig | null
+  /** Why requests are not taken; empty when they are. */
+  readonly unready: () => readonly string[]
+  readonly configStatus: () => ConfigStatus
+  readonly configuration: () => Configuration
+  /** Takes a request the whole way, without recording it, forwarding it or keeping the answer. */
+  readonly explain: (asked: AskedRequest) => Promise<Explanation>
+  readonly ring: DecisionRing
+  readonly archive: DecisionArchive
+  readonly heads: () => readonly Head[]
+  readonly metrics: Exposition
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What runs, since when, and what was wrong with the last edit if it was not taken over. */
+export interface ConfigStatus {
+  readonly version: string
+  /** RFC 3339. */
+  readonly appliedAt: string
+  readonly rejected: null | { readonly at: string; readonly findings: readonly Finding[] }
+}
+
+/** Metrics as text. */
+export interface Exposition {
+  readonly contentType: string
+  readonly render: () => Promise<string>
+}

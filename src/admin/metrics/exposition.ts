@@ -1,0 +1,208 @@
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import type { SinkStats } from '../../gateway/record/sinks/sink.ts'
+import type { ConfigStatus, Exposition } from '../admin-deps.ts'
+import type { DurationTally } from './duration-tally.ts'
+import type { Traffic } from './traffic.ts'
+
+/** What is looked at when somebody asks for the metrics. */
+export interface MetricsSources {
+  readonly traffic: Traffic
+  readonly configStatus: () => ConfigStatus
+  readonly isReady: () => boolean
+  /** Connections of callers that are open. */
+  readonly connections: () => number
+  readonly grants: () => GrantCounts
+  readonly sinks: () => readonly { readonly name: string; readonly stats: SinkStats }[]
+}
+
+export interface GrantCounts {
+  readonly entries: number
+  readonly hits: number
+  readonly misses: number
+}
+
+/** The metrics of this process in a registry of their own; nothing is kept in it between two scrapes. */
+export const createExposition = (sources: MetricsSources): Exposition => {
+  const registry = new Registry()
+  addTraffic(registry, sources)
+  addConfiguration(registry, sources)
+  addGrants(registry, sources)
+  addSinks(registry, sources)
+  collectDefaultMetrics({ register: registry })
+  return { contentType: registry.contentType, render: () => registry.metrics() }
+}
+
+type Row = readonly [labels: Readonly<Record<string, string>>, value: number]
+
+const addTraffic = (registry: Registry, { traffic, connections }: MetricsSources): void => {
+  const decisionLabels = ['decision', 'code', 'source', 'route']
+  counter(registry, 'sallyport_decisions_total', 'Decisions, as they are recorded.', decisionLabels, () =>
+    traffic.decisions().map(({ count, ...labels }): Row => [labels, count]),
+  )
+  counter(
+    registry,
+    'sallyport_observed_denials_total',
+    'Decisions other than allow whose request was forwarded all the same (mode: observe).',
+    ['code', 'source', 'route'],
+    () => traffic.observed().map(({ code, source, route, count }): Row => [{ code, source, route }, count]),
+  )
+  counter(
+    registry,
+    'sallyport_upstream_failures_total',
+    'Allowed requests that the application did not answer.',
+    ['upstream', 'code'],
+    () => traffic.upstreamFailures().map(({ count, ...labels }): Row => [labels, count]),
+  )
+  const { authenticate, decide, request } = traffic.durations
+  histogram(
+    registry,
+    'sallyport_authenticate_duration_seconds',
+    'Time to find out who the caller is.',
+    authenticate,
+  )
+  histogram(registry, 'sallyport_decide_duration_seconds', 'Time to decide, by a grant or an engine.', decide)
+  histogram(
+    registry,
+    'sallyport_request_duration_seconds',
+    'Time from the head of a request to the end of its answer, streams included.',
+    request,
+  )
+  gauge(registry, 'sallyport_requests_in_flight', 'Requests that are not answered yet.', [], () => [
+    [{}, traffic.inFlight()],
+  ])
+  gauge(registry, 'sallyport_connections', 'Open connections of callers.', [], () => [[{}, connections()]])
+}
+
+const addConfiguration = (registry: Registry, { configStatus, isReady }: MetricsSources): void => {
+  gauge(registry, 'sallyport_ready', '1 while requests are taken.', [], () => [[{}, isReady() ? 1 : 0]])
+  gauge(registry, 'sallyport_config_info', 'The version of the configuration that runs.', ['version'], () => [
+    [{ version: configStatus().version }, 1],
+  ])
+  gauge(
+    registry,
+    'sallyport_config_rejected',
+    '1 while what is in the files is not what runs, since something is wrong with it.',
+    [],
+    () => [[{}, configStatus().rejected === null ? 0 : 1]],
+  )
+  gauge(
+    registry,
+    'sallyport_config_applied_timestamp_seconds',
+    'When the configuration that runs was taken over.',
+    [],
+    () => [[{}, Date.parse(configStatus().appliedAt) / 1000]],
+  )
+}
+
+const addGrants = (registry: Registry, { grants }: MetricsSources): void => {
+  gauge(registry, 'sallyport_grants', 'Grants in memory.', [], () => [[{}, grants().entries]])
+  counter(
+    registry,
+    'sallyport_grant_lookups_total',
+    'Times that a grant was looked for in memory.',
+    ['result'],
+    () => {
+      const { hits, misses } = grants()
+      return [
+        [{ result: 'hit' }, hits],
+        [{ result: 'miss' }, misses],
+      ]
+    },
+  )
+}
+
+const addSinks = (registry: Registry, { sinks }: MetricsSources): void => {
+  const rows = (rowsOf: (sink: string, stats: SinkStats) => readonly Row[]) => (): readonly Row[] =>
+    sinks().flatMap(({ name, stats }) => rowsOf(name, stats))
+  counter(
+    registry,
+    'sallyport_audit_records_total',
+    'Records by what became of them: written, failed (the request was refused), dropped.',
+    ['sink', 'result'],
+    rows((sink, { written, failed, dropped }) => [
+      [{ sink, result: 'written' }, written],
+      [{ sink, result: 'failed' }, failed],
+      [{ sink, result: 'dropped' }, dropped],
+    ]),
+  )
+  counter(
+    registry,
+    'sallyport_audit_delivered_total',
+    'Records that a collector has acknowledged.',
+    ['sink'],
+    rows((sink, { delivered }) => (delivered === undefined ? [] : [[{ sink }, delivered]])),
+  )
+  gauge(
+    registry,
+    'sallyport_audit_spool_records',
+    'Records that wait for a collector.',
+    ['sink'],
+    rows((sink, { spoolRecords }) => (spoolRecords === undefined ? [] : [[{ sink }, spoolRecords]])),
+  )
+  gauge(
+    registry,
+    'sallyport_audit_spool_bytes',
+    'Their bytes on this disk.',
+    ['sink'],
+    rows((sink, { spoolBytes }) => (spoolBytes === undefined ? [] : [[{ sink }, spoolBytes]])),
+  )
+}
+
+const counter = (
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  read: () => readonly Row[],
+): void => {
+  const metric: Counter = new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect: () => {
+      metric.reset()
+      for (const [labels, value] of read()) metric.inc(labels, value)
+    },
+  })
+}
+
+const gauge = (
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  read: () => readonly Row[],
+): void => {
+  const metric: Gauge = new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect: () => {
+      metric.reset()
+      for (const [labels, value] of read()) metric.set(labels, value)
+    },
+  })
+}
+
+/** prom-client's own histogram counts by itself, which costs more than all the rest of a request's counts. */
+const histogram = (registry: Registry, name: string, help: string, tally: DurationTally): void => {
+  const get = async () => {
+    const { buckets, count, sumSeconds } = tally.read()
+    const bucket = (le: number | '+Inf', value: number) => ({
+      metricName: `${name}_bucket`,
+      labels: { le },
+      value,
+    })
+    const values = [
+      ...buckets.map(([bound, value]) => bucket(bound, value)),
+      bucket('+Inf', count),
+      { metricName: `${name}_sum`, labels: {}, value: sumSeconds },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ]
+    return { name, help, type: 'histogram', values, aggregator: 'sum' }
+  }
+  // A registry asks a metric for nothing but its name and this; the type names the classes that come with it.
+  registry.registerMetric({ name, get } as unknown as Metric)
+}

@@ -1,0 +1,70 @@
+import type { AdminDeps, ConfigStatus, Exposition } from '../admin/admin-deps.ts'
+import { createDecisionArchive, type DecisionFile } from '../admin/decisions/decision-archive.ts'
+import { createExposition, type MetricsSources } from '../admin/metrics/exposition.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Log } from '../core/log.ts'
+import type { Generation } from './generation.ts'
+import { redactionOf, type Telemetry } from './telemetry.ts'
+
+/** What there is to see; each is asked for again whenever somebody looks. */
+export interface Overview {
+  readonly generation: () => Generation
+  readonly configStatus: () => ConfigStatus
+  readonly connections: () => number
+  /** Why requests are not taken; empty when they are. */
+  readonly unready: () => readonly string[]
+}
+
+/** What the admin port gets to see of a gateway. */
+export const createAdminDeps = (
+  overview: Overview,
+  { traffic, ring }: Telemetry,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): AdminDeps => {
+  const { generation, configStatus, unready, connections } = overview
+  return {
+    settings: () => generation().configuration.admin,
+    unready,
+    configStatus,
+    configuration: () => generation().configuration,
+    explain: (asked) => generation().explain(asked),
+    ring,
+    archive: createDecisionArchive({ ring, file: () => fileOf(generation()) }),
+    heads: () => generation().heads.currentHeads(),
+    metrics: onFirstUse({
+      traffic,
+      configStatus,
+      isReady: () => unready().length === 0,
+      connections,
+      grants: () => generation().grantStats(),
+      sinks: () =>
+        generation().sinks.flatMap(({ name, stats }) =>
+          stats === undefined ? [] : [{ name, stats: stats() }],
+        ),
+    }),
+    clock,
+    log,
+  }
+}
+
+/** Looking at the process costs a little all the time, which nobody should pay who has no admin port. */
+const onFirstUse = (sources: MetricsSources): Exposition => {
+  let made: Exposition | null = null
+  const exposition = (): Exposition => {
+    made ??= createExposition(sources)
+    return made
+  }
+  return {
+    get contentType() {
+      return exposition().contentType
+    },
+    render: () => exposition().render(),
+  }
+}
+
+/** The first log that can be read back: what its own sink has redacted in it is redacted already. */
+const fileOf = ({ sinks }: Generation): DecisionFile | null => {
+  const sink = sinks.find(({ file }) => file !== undefined)
+  if (sink?.file === undefined) return null
+  return { path: sink.file, redact: redactionOf(sinks.filter((other) => other !== sink)) }
+}
