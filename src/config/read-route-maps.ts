@@ -78,14 +78,15 @@ const tellOwner = (loading: Loading, entry: Entry<RoutesEntry>, part: Part, said
   inform(loading, part, { rule: 'owner', message })
 }
 
-/**
- * Reads the files that the entries of `routes` name.
- *
- * Reports a pattern without a file, and a file that two entries name.
- */
-export const readRouteMaps = (loading: Loading, gateway: GatewayFile): readonly RouteMap[] => {
+const isPattern = (entry: Entry<RoutesEntry>): boolean => entry.value.files.includes('*')
+
+/** Which entry of `routes` each file is read for; reports a pattern without a file, and a file that two entries name. */
+const findFiles = (loading: Loading, gateway: GatewayFile): ReadonlyMap<string, Entry<RoutesEntry>> => {
   const namedBy = new Map<string, Entry<RoutesEntry>>()
-  for (const entry of gateway.routes) {
+  // An entry that names its file says what that file may do, whatever patterns beside it match.
+  const byName = gateway.routes.filter((entry) => !isPattern(entry))
+  const byPattern = gateway.routes.filter(isPattern)
+  for (const entry of [...byName, ...byPattern]) {
     const { source, path, value } = entry.part
     const at = typeof value === 'string' ? path : [...path, 'files']
     const spell = (name: string): string => JSON.stringify(relative(dirname(source.file), name))
@@ -96,19 +97,22 @@ export const readRouteMaps = (loading: Loading, gateway: GatewayFile): readonly 
     }
     for (const file of files) {
       const other = namedBy.get(file)
-      if (other === undefined) {
-        namedBy.set(file, entry)
-        continue
-      }
+      if (other === undefined) namedBy.set(file, entry)
+      if (other === undefined || isPattern(entry) !== isPattern(other)) continue
       const { line } = source.locate(other.part)
       const message = `${spell(file)} is named by two entries, expected one; the other is on line ${line}`
       source.report({ path: at, rule: 'file-twice', message })
     }
   }
+  return namedBy
+}
+
+/** Reads the files that the entries of `routes` name. */
+export const readRouteMaps = (loading: Loading, gateway: GatewayFile): readonly RouteMap[] => {
   let current = ''
   const schemas = createSchemas(loading.settingsFor(() => current))
   const maps: RouteMap[] = []
-  for (const [file, entry] of namedBy) {
+  for (const [file, entry] of findFiles(loading, gateway)) {
     const content = loading.files.read(file)
     if (!Buffer.isBuffer(content)) {
       const { source, path } = entry.part

@@ -307,3 +307,17 @@ describe('the confinement of a routes entry', () => {
     })
   }
 })
+
+describe('a file that is named, and that a pattern matches too', () => {
+  for (const [order, entries] of [
+    ['before', '{ files: routes/bank.yaml, upstreams: [], public: [/health] }\n  - routes/*.yaml'],
+    ['after', 'routes/*.yaml\n  - { files: routes/bank.yaml, upstreams: [], public: [/health] }'],
+  ] as const) {
+    test(`is read once, and confined by the entry that names it ${order} the pattern`, async () => {
+      const { lines, configuration } = await loadWorld(withEntry(entries))
+      assert.equal(configuration, null)
+      assert.ok(lines.length > 0)
+      for (const line of lines) assert.match(line, /upstream "core"/)
+    })
+  }
+})

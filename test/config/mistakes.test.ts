@@ -356,7 +356,14 @@ const IN_GATEWAY: Readonly<Record<string, Mistake>> = {
   ),
   'a file that two entries name': gateway(
     ENTRY,
-    `${ENTRY}\n  - { files: routes/bank.yaml, public: [/health] }`,
+    '  - routes/bank.yaml\n  - { files: routes/bank.yaml, public: [/health] }',
+    '16:14',
+    /"routes\/bank\.yaml"/,
+    /line 15/,
+  ),
+  'a file that two patterns match': gateway(
+    ENTRY,
+    `${ENTRY}\n  - { files: rout*/bank.yaml, public: [/health] }`,
     '16:14',
     /"routes\/bank\.yaml"/,
     /line 15/,
