@@ -1,10 +1,11 @@
 import type { Clock } from '../core/clock.ts'
+import { corsHeaders } from '../core/cors.ts'
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Exchange, RequestHead } from '../core/exchange.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { RecordEntry } from '../core/record-entry.ts'
-import { isRefusal, type Refusal, refuse, type Stage } from '../core/refusals.ts'
+import { isRefusal, type Refusal, type RefusalCode, refuse, type Stage } from '../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
 import { randomUuidV7 } from '../core/uuid.ts'
@@ -19,13 +20,19 @@ export interface Stages {
   readonly needsBody: (route: Route) => boolean
   readonly readBody: (exchange: Exchange) => Promise<Buffer | Refusal>
   readonly bind: (accepted: Accepted, identity: Identity | null, body: Buffer | null) => Bound | Refusal
+  /** What is forwarded of an observed request that could not be mapped: asks nothing, sets what it can. */
+  readonly bindObserved: (
+    accepted: Accepted,
+    identity: Identity | null,
+    body: Buffer | null,
+  ) => Bound | Refusal
   readonly decide: (question: Question) => Later<Decision | Refusal>
   readonly record: (entry: RecordEntry) => true | Refusal
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
   /** Told of each request that begins by these stages, and of its end: as many times each. */
-  readonly usage?: { readonly began: () => void; readonly ended: () => void }
+  readonly usage?: { readonly began: () => void; readonly ended: (durationUs: number) => void }
 }
 
 export interface Question {
@@ -51,6 +58,8 @@ interface Progress {
   readonly stages: Stages
   readonly exchange: Exchange
   readonly latencyUs: Record<string, number>
+  /** Monotonic clock. */
+  readonly beganUs: number
   stage: Stage
   over: boolean
   waited: boolean
@@ -59,6 +68,8 @@ interface Progress {
   identity: Identity | null
   bound: Bound | null
   body: Buffer | null
+  /** Why an observed request would have been refused before it was bound. */
+  observed: Refusal | null
   /** Id of the record that was written for this request, if any. */
   recordedId: string | null
 }
@@ -84,7 +95,7 @@ export const createPipeline = (deps: {
   const { current, clock, log } = deps
 
   const accept = (exchange: Exchange, body: Buffer | null): void => {
-    const progress = begin(current(), exchange, body)
+    const progress = begin(current(), exchange, body, clock.monotonicUs())
     guard(progress, () => {
       const accepted = progress.stages.accept(exchange.head)
       progress.request = accepted.request
@@ -100,8 +111,9 @@ export const createPipeline = (deps: {
       progress.stages.authenticate(accepted.request, accepted.route),
     )
     after(progress, identity, (known) => {
-      if (isRefusal(known)) return stop(progress, known)
-      progress.identity = known
+      if (!isRefusal(known)) progress.identity = known
+      else if (observes(accepted.route, known)) progress.observed = known
+      else return stop(progress, known)
       readBody(progress, accepted)
     })
   }
@@ -117,8 +129,9 @@ export const createPipeline = (deps: {
   }
 
   const bind = (progress: Progress, accepted: Accepted): void => {
+    if (progress.observed !== null) return observe(progress, accepted, progress.observed)
     const bound = progress.stages.bind(accepted, progress.identity, progress.body)
-    if (isRefusal(bound)) return stop(progress, bound)
+    if (isRefusal(bound)) return refuseOrObserve(progress, accepted, bound)
     progress.bound = bound
     decide(progress, accepted, bound)
   }
@@ -130,21 +143,63 @@ export const createPipeline = (deps: {
       progress,
       timed(progress, 'decide', () => stages.decide(question)),
       (decision) => {
-        if (progress.waited && current() !== stages) {
-          end(progress)
-          return accept(exchange, progress.body)
-        }
-        if (isRefusal(decision)) return stop(progress, decision)
-        if (decision.decision !== 'allow') return stop(progress, denied, decision)
+        if (isOutdated(progress)) return startAgain(progress)
+        if (isRefusal(decision)) return refuseOrObserve(progress, accepted, decision)
+        if (decision.decision !== 'allow') return refuseOrObserve(progress, accepted, denied, decision)
         forward(progress, accepted, bound, decision)
       },
     )
   }
 
-  const forward = (progress: Progress, accepted: Accepted, bound: Bound, decision: Decision): void => {
+  /** True when the configuration changed while the request waited. */
+  const isOutdated = ({ waited, stages }: Progress): boolean => waited && current() !== stages
+
+  const startAgain = (progress: Progress): void => {
+    end(progress)
+    accept(progress.exchange, progress.body)
+  }
+
+  /** True for a refusal that `mode: observe` lets pass; what is malformed or unrecorded never does. */
+  const observes = ({ mode, observeUntilMs }: Route, { refusal }: Refusal): boolean =>
+    mode === 'observe' &&
+    OBSERVABLE.has(refusal) &&
+    (observeUntilMs === undefined || clock.nowMs() < observeUntilMs)
+
+  const refuseOrObserve = (
+    progress: Progress,
+    accepted: Accepted,
+    refusal: Refusal,
+    outcome: Decision | Refusal = refusal,
+  ): void =>
+    observes(accepted.route, refusal)
+      ? observe(progress, accepted, refusal, outcome)
+      : stop(progress, refusal, outcome)
+
+  /** Forwards what would have been refused, without an identity that was not verified and without an assertion. */
+  const observe = (
+    progress: Progress,
+    accepted: Accepted,
+    refusal: Refusal,
+    outcome: Decision | Refusal = refusal,
+  ): void => {
+    if (isOutdated(progress)) return startAgain(progress)
+    const { stages, identity, body } = progress
+    const bound = progress.bound ?? stages.bindObserved(accepted, identity, body)
+    if (isRefusal(bound)) return stop(progress, refusal, outcome)
+    progress.bound = bound
+    forward(progress, accepted, bound, isRefusal(outcome) ? OBSERVED_DENY : outcome, outcome)
+  }
+
+  const forward = (
+    progress: Progress,
+    accepted: Accepted,
+    bound: Bound,
+    decision: Decision,
+    outcome: Decision | Refusal = decision,
+  ): void => {
     const { exchange, stages, identity } = progress
     const decisionId = accepted.request.id
-    if (!write(progress, decisionId, decision)) return end(progress)
+    if (!write(progress, decisionId, outcome, decision.decision !== 'allow')) return end(progress)
     progress.stage = 'enforce'
     const passage = { exchange, accepted, identity, bound, decision, decisionId }
     after(progress, stages.forward(passage), (result) => {
@@ -156,22 +211,31 @@ export const createPipeline = (deps: {
   /** Records an end that is not a forward, then answers; an unrecorded end is answered as such. */
   const stop = (progress: Progress, refusal: Refusal, outcome: Decision | Refusal = refusal): void => {
     const id = progress.recordedId === null && progress.request !== null ? progress.request.id : newId()
-    if (write(progress, id, outcome)) progress.stages.refuse(progress.exchange, refusal, id)
+    if (write(progress, id, outcome))
+      progress.stages.refuse(progress.exchange, readable(progress, refusal), id)
     end(progress)
+  }
+
+  /** With the route's CORS fields, so that a page can tell a refusal from a broken network. */
+  const readable = ({ route, exchange }: Progress, refusal: Refusal): Refusal => {
+    if (route?.cors === undefined) return refusal
+    const headers = [...(refusal.headers ?? []), ...corsHeaders(route.cors, exchange.head.headers)]
+    return { ...refusal, headers }
   }
 
   const end = (progress: Progress): void => {
     if (progress.over) return
     progress.over = true
-    progress.stages.usage?.ended()
+    progress.stages.usage?.ended(clock.monotonicUs() - progress.beganUs)
   }
 
   /** False when it could not be recorded: the request has been answered with that. */
-  const write = (progress: Progress, id: string, outcome: Decision | Refusal): boolean => {
+  const write = (progress: Progress, id: string, outcome: Decision | Refusal, observed = false): boolean => {
     const { request, route, identity, bound, latencyUs, stages, recordedId } = progress
     if (request === null) throw new Error('a request without facts cannot be recorded')
     const follows = recordedId === null ? {} : { follows: recordedId }
-    const recorded = stages.record({ id, ...follows, outcome, request, route, identity, bound, latencyUs })
+    const known = { request, route, identity, bound, latencyUs }
+    const recorded = stages.record({ id, ...follows, outcome, observed, ...known })
     if (recorded !== true) {
       log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')
       stages.refuse(progress.exchange, recorded, null)
@@ -229,21 +293,40 @@ export const createPipeline = (deps: {
   return {
     handle: (exchange) => accept(exchange, null),
     refuseUnread: (exchange, refused) => {
-      const progress = begin(current(), exchange, null)
+      const progress = begin(current(), exchange, null, clock.monotonicUs())
       progress.request = refused.request
       guard(progress, () => stop(progress, refused))
     },
   }
 }
 
+/** What the caller or a policy engine is at fault for, not the request's form. */
+const OBSERVABLE: ReadonlySet<RefusalCode> = new Set([
+  'unauthenticated',
+  'denied',
+  'engine_unavailable',
+  'authenticator_unavailable',
+  'revocation_unavailable',
+])
+
+/** Stands for a decision that was not made; it vouches for nothing. */
+const OBSERVED_DENY: Decision = Object.freeze({
+  decision: 'deny',
+  source: 'engine',
+  policyVersion: 'none',
+  reasons: Object.freeze([]),
+  errors: Object.freeze([]),
+})
+
 const denied = refuse('decide', 'denied', 'the policy says no')
 
-const begin = (stages: Stages, exchange: Exchange, body: Buffer | null): Progress => {
+const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, beganUs: number): Progress => {
   stages.usage?.began()
   return {
     stages,
     exchange,
     latencyUs: {},
+    beganUs,
     stage: 'accept',
     over: false,
     waited: false,
@@ -252,6 +335,7 @@ const begin = (stages: Stages, exchange: Exchange, body: Buffer | null): Progres
     identity: null,
     bound: null,
     body,
+    observed: null,
     recordedId: null,
   }
 }

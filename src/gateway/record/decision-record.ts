@@ -1,4 +1,5 @@
 import type { Action, Resource, Subject } from '../../core/access-request.ts'
+import type { ShadowAnswer } from '../../core/decision.ts'
 import type { JsonObject } from '../../core/json.ts'
 
 /** One line of the decision log. Fields stand in this order; one that is unknown is left out. */
@@ -18,6 +19,10 @@ export interface DecisionRecord {
   readonly source: string
   /** Why it was refused, for operators. */
   readonly detail?: string
+  /** On a route that does not enforce; left out where decisions are enforced. */
+  readonly mode?: 'observe'
+  /** True for a deny that was forwarded all the same, as `mode: observe` does. */
+  readonly forwarded?: true
   readonly subject?: Subject
   readonly credential?: RecordedCredential
   readonly action?: Action
@@ -34,6 +39,8 @@ export interface DecisionRecord {
   readonly reasons?: readonly string[]
   /** What went wrong in policies while deciding. */
   readonly errors?: readonly string[]
+  /** What the route's second engine said; only where it was asked. */
+  readonly shadow?: ShadowAnswer
   readonly grant?: { readonly id: string; readonly expires: string }
   /** What the mapping's expressions read. */
   readonly inputs?: JsonObject

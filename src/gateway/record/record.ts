@@ -22,7 +22,7 @@ const MAX_TEXT = 65_536
  * Makes the record stage: one line a decision, kept by every sink before the request moves on.
  *
  * @param writer      names this process in each record: stable across restarts, different in each worker.
- * @param onRecorded  called after each record that was kept, such as to sign heads now and then.
+ * @param onRecorded  called with each record that was kept, as no sink has redacted it.
  * @returns a stage that answers true, or the refusal `audit_unavailable` when a required sink failed;
  *          sinks that had taken the record already then get another one that says so.
  */
@@ -31,7 +31,7 @@ export const createRecord = (deps: {
   readonly configVersion: string
   readonly writer: string
   readonly clock: Clock
-  readonly onRecorded?: () => void
+  readonly onRecorded?: (line: string, record: DecisionRecord) => void
 }): ((entry: RecordEntry) => true | Refusal) => {
   const { sinks, clock, onRecorded } = deps
 
@@ -53,7 +53,7 @@ export const createRecord = (deps: {
         return refusal
       }
     }
-    onRecorded?.()
+    onRecorded?.(line, record)
     return true
   }
 }
@@ -78,10 +78,12 @@ export const decisionRecord = (
     code: verdict.code,
     source: verdict.source,
     detail: verdict.detail,
+    mode: route?.mode === 'observe' ? 'observe' : undefined,
+    forwarded: entry.observed === true ? true : undefined,
     subject,
     credential: identity === null ? undefined : recordedCredential(identity.credential, nowMs),
     ...questions(entry, decision, subject),
-    route: route?.name,
+    route: known(route?.name),
     owner: known(route?.owner),
     engine: known(route?.engine),
     policyVersion: known(decision?.policyVersion),
@@ -89,6 +91,7 @@ export const decisionRecord = (
     reasons: decision?.reasons,
     errors: decision === null || decision.errors.length === 0 ? undefined : decision.errors,
     grant: grantOf(decision),
+    shadow: decision?.shadow,
     inputs: bound === null || isEmpty(bound.inputs) ? undefined : bound.inputs,
     request: recordedRequest(request),
     latencyUs: entry.latencyUs,
