@@ -7,6 +7,7 @@ import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
 import { checkUpstream } from '../gateway/enforce/config.ts'
+import { prepareUpstreamTls } from '../gateway/enforce/upstream-tls.ts'
 import { createUpstream, type OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
@@ -95,8 +96,9 @@ const prepareUpstreams = (
   for (const [name, { part, value }] of gateway.upstreams) {
     const preparation = createPreparation(loading, part.source, part.path)
     checkUpstream(value).forEach(preparation.report)
+    const tls = prepareUpstreamTls(value, preparation)
     const fingerprint = preparation.fingerprint(value)
-    prepared.set(name, { create: () => createUpstream(name, value), fingerprint })
+    prepared.set(name, { create: () => createUpstream(name, value, tls), fingerprint })
   }
   return prepared
 }

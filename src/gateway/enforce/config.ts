@@ -27,6 +27,22 @@ export const upstreamConfig = (s: Settings) =>
       .describe(
         "Passes on the caller's credential headers and cookies, which are removed by default; default false",
       ),
+    tls: z
+      .strictObject({
+        caFile: s
+          .path()
+          .optional()
+          .describe(
+            "PEM file with the certificates of those whom to trust, instead of those of Node; default Node's own list",
+          ),
+        serverName: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('The name that is asked for and must be in the certificate, default the host of the url'),
+      })
+      .optional()
+      .describe('How the certificate of an https url is verified; there is no way not to'),
     connectTimeout: s
       .duration({ minMs: 1 })
       .prefault('2s')
@@ -56,7 +72,7 @@ export const upstreamConfig = (s: Settings) =>
       .min(1)
       .optional()
       .describe(
-        'Connections to each origin; a request that gets none within connectTimeout is refused; default no limit',
+        'Connections to each origin, WebSockets not counted; a request that gets none within connectTimeout is refused; default no limit',
       ),
     maxHeaderBytes: z
       .int()
@@ -87,6 +103,8 @@ export type AssertionConfig = z.infer<ReturnType<typeof assertionConfig>>
 
 const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i
 
+const DNS_NAME = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i
+
 /**
  * What is wrong with an upstream although each of its fields is right.
  *
@@ -109,6 +127,17 @@ export const checkUpstream = (config: UpstreamConfig): readonly Problem[] => {
   config.urls?.forEach((url, index) => {
     problems.push(...checkOrigin(url, ['urls', index]))
   })
+  if (config.tls !== undefined && !upstreamUrls(config).every((url) => url.startsWith('https:'))) {
+    problems.push({
+      path: ['tls'],
+      atKey: true,
+      message: 'found tls with an origin that is not https, by which nothing would be verified',
+      rule: 'upstream-tls',
+    })
+  }
+  if (config.tls?.serverName !== undefined && !DNS_NAME.test(config.tls.serverName)) {
+    problems.push({ path: ['tls', 'serverName'], message: 'expected a DNS name', rule: 'upstream-tls' })
+  }
   if (!HOST_NAME.test(config.host)) {
     problems.push({
       path: ['host'],

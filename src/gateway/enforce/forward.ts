@@ -1,4 +1,5 @@
 import { corsHeaders } from '../../core/cors.ts'
+import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
 import { isRefusal, refuse } from '../../core/refusals.ts'
@@ -6,12 +7,14 @@ import type { Passage, Stages } from '../pipeline.ts'
 import type { RelayOutcome } from './answer.ts'
 import type { Assertion } from './assertion.ts'
 import { answerBuiltIn } from './built-ins.ts'
+import type { UpstreamConfig } from './config.ts'
 import { hasBody } from './hop-by-hop.ts'
 import { type RelayOptions, relay, type UpstreamRequest } from './relay.ts'
 import { relayBody } from './request-body.ts'
 import { createRequestHeaders, type RequestHeaderRules } from './request-headers.ts'
-import { mayRetry, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
+import { isCertificateError, mayRetry, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
 import type { Origin, Upstream, Upstreams } from './upstreams.ts'
+import { relayUpgrade } from './websocket.ts'
 
 type HeadersOf = ReturnType<typeof createRequestHeaders>
 
@@ -57,8 +60,14 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
 
     const origin = upstream.pick()
     const request = upstreamRequest(passage, headersOf, hostFor(upstream, origin, passage), token)
-    let outcome = await send(origin, request)
-    if (isFailure(outcome) && mayRetry(outcome, request.method, request.body === null)) {
+    let outcome = await (exchange.upgrade === undefined
+      ? send(origin, request)
+      : sendUpgrade(origin, request, exchange, exchange.upgrade, { ...relayOptions, config }))
+    if (
+      isFailure(outcome) &&
+      exchange.upgrade === undefined &&
+      mayRetry(outcome, request.method, request.body === null)
+    ) {
       log.debug(
         { upstream: name, decisionId, code: outcome.code },
         'a kept connection was stale; asking once more',
@@ -66,9 +75,29 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
       outcome = await send(origin, request)
     }
     if (!isFailure(outcome)) return outcome
-    log.warn({ upstream: name, decisionId, code: outcome.code }, 'the upstream did not answer')
+    const message = isCertificateError(outcome.code)
+      ? 'the certificate of the upstream is not accepted'
+      : 'the upstream did not answer'
+    log.warn({ upstream: name, decisionId, code: outcome.code }, message)
     return refusalOf(outcome, name)
   }
+}
+
+const sendUpgrade = (
+  origin: Origin,
+  { target, headers }: UpstreamRequest,
+  exchange: Exchange,
+  upgrade: Upgrade,
+  options: RelayOptions & { readonly config: UpstreamConfig },
+): Promise<RelayOutcome> => {
+  const { headersTimeout, bodyTimeout = null, maxHeaderBytes } = options.config
+  const handshake = { target, headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'] }
+  return relayUpgrade(origin, handshake, exchange, upgrade, {
+    ...options,
+    headersTimeoutMs: headersTimeout,
+    bodyTimeoutMs: bodyTimeout,
+    maxHeaderBytes,
+  })
 }
 
 const isFailure = (outcome: RelayOutcome): outcome is UpstreamFailure =>

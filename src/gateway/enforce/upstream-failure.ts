@@ -27,6 +27,12 @@ const REFUSAL_OF: ReadonlyMap<string, RefusalCode> = new Map([
   ['UND_ERR_NOT_SUPPORTED', 'internal'],
 ])
 
+const CERTIFICATE_ERROR =
+  /^(?:CERT_|CRL_|ERR_TLS_CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
+
+/** True when the application was reached, but is not known to be who it should be. */
+export const isCertificateError = (code: string): boolean => CERTIFICATE_ERROR.test(code)
+
 /** @param upstream the name of the upstream, for operators. */
 export const refusalOf = (failure: UpstreamFailure, upstream: string): Refusal =>
   refuse(

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { type UpstreamConfig, upstreamUrls } from './config.ts'
+import { SYSTEM_TRUST, type UpstreamTls } from './upstream-tls.ts'
 
 /** One origin of an application, with its connections. */
 export interface Origin {
@@ -11,6 +12,8 @@ export interface Origin {
   readonly serverName: string
   /** True while a connection that the origin has reset is being torn down. */
   readonly resetting: () => boolean
+  /** Opens a connection that is the caller's alone; `maxConnections` does not count it. */
+  readonly open: (opened: buildConnector.Callback) => void
 }
 
 export interface Upstream {
@@ -33,10 +36,15 @@ export interface Upstreams {
 /**
  * An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet.
  *
+ * @param tls how the certificates of `https:` origins are verified; by default as the system does.
  * Does not check: whether an origin is healthy. A dead one of several gets its turn all the same.
  */
-export const createUpstream = (name: string, config: UpstreamConfig): OwnedUpstream => {
-  const created = upstreamUrls(config).map((url) => createOrigin(new URL(url), config))
+export const createUpstream = (
+  name: string,
+  config: UpstreamConfig,
+  tls: UpstreamTls = SYSTEM_TRUST,
+): OwnedUpstream => {
+  const created = upstreamUrls(config).map((url) => createOrigin(new URL(url), config, tls))
   const pools = created.map(({ pool }) => pool)
   return {
     name,
@@ -74,8 +82,18 @@ const inTurn = (name: string, origins: readonly Origin[]): (() => Origin) => {
   }
 }
 
-const createOrigin = (url: URL, config: UpstreamConfig): { readonly origin: Origin; readonly pool: Pool } => {
-  const resets = watchResets(url, config.connectTimeout)
+const createOrigin = (
+  url: URL,
+  config: UpstreamConfig,
+  tls: UpstreamTls,
+): { readonly origin: Origin; readonly pool: Pool } => {
+  const resets = watchResets(url, config.connectTimeout, tls)
+  const address = {
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    host: url.host,
+    protocol: url.protocol,
+    port: url.port,
+  }
   const pool = new Pool(url.origin, {
     connect: resets.connect,
     connections: config.maxConnections ?? null,
@@ -91,8 +109,9 @@ const createOrigin = (url: URL, config: UpstreamConfig): { readonly origin: Orig
     origin: {
       dispatcher: pool,
       authority: url.host,
-      serverName: url.hostname,
+      serverName: tls.serverName ?? url.hostname,
       resetting: resets.resetting,
+      open: (opened) => resets.connect(address, opened),
     },
   }
 }
@@ -103,9 +122,15 @@ const createOrigin = (url: URL, config: UpstreamConfig): { readonly origin: Orig
  * An answer without a length ends with its connection. undici takes a reset for such an end, by which an answer that
  * was cut would look whole; it does so within its own 'error' listener, between the two that are added here.
  */
-const watchResets = (url: URL, timeoutMs: number) => {
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false })
-  const name = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined
+const watchResets = (url: URL, timeoutMs: number, { ca, serverName }: UpstreamTls) => {
+  const connect = buildConnector({
+    timeout: timeoutMs,
+    allowH2: false,
+    minVersion: 'TLSv1.2',
+    ...(ca === null ? {} : { ca }),
+  })
+  const host = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined
+  const name = serverName ?? host
   let resetting = false
   const connector: buildConnector.connector = (options, callback) => {
     // undici would take the server name from the caller's Host; an address has none and is verified as itself.

@@ -1,0 +1,232 @@
+import { Agent, type ClientRequest, type IncomingMessage, type InformationEvent } from 'node:http'
+import type { Duplex } from 'node:stream'
+import httpProxy from 'http-proxy'
+import type { Dispatcher } from 'undici'
+import type { Exchange, Upgrade } from '../../core/exchange.ts'
+import type { HeaderPairs } from '../../core/headers.ts'
+import { headerValues } from '../../core/headers.ts'
+import { type AnswerHandler, type AnswerOptions, createAnswer, type RelayOutcome } from './answer.ts'
+import { responseHeaders } from './response-headers.ts'
+import { createTunnelEnd } from './tunnel-end.ts'
+import { BAD_ANSWER } from './upstream-failure.ts'
+import type { Origin } from './upstreams.ts'
+import { watchSwitch } from './watch-switch.ts'
+
+/** A handshake as an application gets it. */
+export interface UpgradeRequest {
+  /** Path and query, byte for byte. */
+  readonly target: string
+  readonly headers: HeaderPairs
+}
+
+export interface UpgradeOptions
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'stallTimeoutMs' | 'onCut'> {
+  readonly headersTimeoutMs: number
+  /** How long an answer that is no switch may pause; null: for ever. */
+  readonly bodyTimeoutMs: number | null
+  readonly maxHeaderBytes: number
+}
+
+/** What `ws()` reads of a request; the rest is set on what it makes of it. */
+const SEED = { method: 'GET', url: '/', headers: { connection: 'Upgrade', upgrade: 'websocket' } }
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Sends a WebSocket handshake on, and joins the two connections when the application agrees.
+ *
+ * Any other answer than `101` for WebSocket goes to the caller as it is. http-proxy does what it does well, and no
+ * more (docs/adr/0006): the path is set again byte for byte, the fields with their repetition; the answer's head is
+ * ours, and so is the end of each connection.
+ *
+ * @returns as `relay()`; true as soon as the tunnel is open.
+ * Does not check: `Sec-WebSocket-Accept`, which is between the caller and the application.
+ */
+export const relayUpgrade = (
+  origin: Origin,
+  request: UpgradeRequest,
+  exchange: Exchange,
+  upgrade: Upgrade,
+  options: UpgradeOptions,
+): Promise<RelayOutcome> =>
+  new Promise((resolve, reject) => {
+    const signal = exchange.signal()
+    const end = createTunnelEnd(options)
+    const made: { request: ClientRequest | null } = { request: null }
+    let waiting: NodeJS.Timeout | undefined
+    let stopWatching = (): void => undefined
+    let finished = false
+
+    const finish = (outcome: RelayOutcome | Error): void => {
+      if (finished) return
+      finished = true
+      clearTimeout(waiting)
+      stopWatching()
+      answer.dispose()
+      signal.removeEventListener('abort', onCallerGone)
+      if (outcome instanceof Error) reject(outcome)
+      else resolve(outcome)
+    }
+    const abandon = (): void => {
+      end.stream.destroy()
+      made.request?.destroy()
+    }
+    const onCallerGone = (): void => {
+      finish(true)
+      abandon()
+    }
+    const giveUp = (code: string): void => {
+      finish({ code, answered: true })
+      abandon()
+    }
+    const answer = createAnswer(exchange, {
+      ...options,
+      requestMethod: 'GET',
+      resetting: () => false,
+      finish,
+      isFinished: () => finished,
+    })
+    const onError = (error: Error): void => {
+      if (made.request !== null) answer.handler.onResponseError(controllerOf(made.request), error)
+      abandon()
+    }
+
+    if (signal.aborted) return onCallerGone()
+    signal.addEventListener('abort', onCallerGone, { once: true })
+    const proxy = createProxy(origin, options)
+    proxy.on('proxyReqWs', (created) => {
+      made.request = created
+      setHead(created, request)
+      created.once('socket', (socket) => {
+        stopWatching = watchSwitch(socket, () => giveUp(BAD_ANSWER))
+        waiting = setTimeout(() => giveUp('UND_ERR_HEADERS_TIMEOUT'), options.headersTimeoutMs)
+      })
+      created.on('information', (head) => passHint(created, head, answer.handler))
+    })
+    try {
+      // The types want a whole request, of which only these are read.
+      proxy.ws(SEED as unknown as IncomingMessage, end.stream, NOTHING, undefined, onError)
+    } catch (bug) {
+      return finish(bug instanceof Error ? bug : new Error(String(bug)))
+    }
+    const sent = made.request
+    if (sent === null) return finish(new Error('http-proxy made no request'))
+    // After its own listeners: what they have done by then is undone, or goes nowhere.
+    sent.on('response', (response) => {
+      clearTimeout(waiting)
+      response.unpipe(end.stream)
+      passAnswer(sent, response, answer.handler, options.bodyTimeoutMs)
+    })
+    sent.on('upgrade', (response, application) => {
+      const headers = finished ? null : switchHeaders(response, options.decisionId)
+      if (headers === null) {
+        application.destroy()
+        return giveUp(BAD_ANSWER)
+      }
+      finish(true)
+      end.attach(upgrade.accept(headers), application)
+      upgrade.onGoAway(end.sayGoodbye)
+    })
+  })
+
+const createProxy = (origin: Origin, { maxHeaderBytes }: UpgradeOptions) => {
+  // One agent a connection, as http-proxy does it; but the connection is opened as all others of this origin.
+  const agent = new Agent({ keepAlive: false })
+  agent.createConnection = (_options, callback) => {
+    origin.open((error, socket) => {
+      // Node takes either; the types want both.
+      if (error === null) callback?.(null, socket)
+      else callback?.(error, undefined as unknown as Duplex)
+    })
+    return undefined
+  }
+  return httpProxy.createProxyServer({
+    target: { protocol: 'http:', host: 'upstream.invalid', port: 80 },
+    agent,
+    // Whatever the protocol, http-proxy starts from these when it makes the options of its request.
+    ssl: { setHost: false, maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false },
+  })
+}
+
+/** What http-proxy has joined, renamed or rewritten is set again as it should be. */
+const setHead = (outgoing: ClientRequest, { target, headers }: UpgradeRequest): void => {
+  outgoing.path = target
+  outgoing.maxHeadersCount = 0
+  for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name)
+  const fields = new Map<string, { readonly name: string; readonly values: string[] }>()
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const field = fields.get(name.toLowerCase()) ?? { name, values: [] }
+    field.values.push(headers[index + 1] ?? '')
+    fields.set(name.toLowerCase(), field)
+  }
+  for (const { name, values } of fields.values()) {
+    outgoing.setHeader(name, values.length === 1 ? (values[0] ?? '') : values)
+  }
+}
+
+/**
+ * The head of the caller's 101, or null when the application has switched to something else.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+ */
+const switchHeaders = (response: IncomingMessage, decisionId: string): readonly string[] | null => {
+  const protocols = headerValues(response.rawHeaders, 'upgrade')
+  const [protocol] = protocols
+  if (response.statusCode !== 101 || protocols.length !== 1 || protocol?.toLowerCase() !== 'websocket')
+    return null
+  const passed = responseHeaders(response.rawHeaders, { trailers: false })
+  if (passed === null) return null
+  const headers = ['Upgrade', 'websocket', 'Connection', 'Upgrade']
+  for (let index = 0; index < passed.length; index += 2) {
+    const name = passed[index] ?? ''
+    // A 101 has no content (RFC 9110 section 8.6).
+    if (name.toLowerCase() !== 'content-length') headers.push(name, passed[index + 1] ?? '')
+  }
+  headers.push('Sallyport-Decision-Id', decisionId)
+  return headers
+}
+
+/** An answer of Node's client in the terms of undici's. */
+const controllerOf = (
+  outgoing: ClientRequest,
+  response?: Pick<IncomingMessage, 'rawHeaders'> & Partial<IncomingMessage>,
+): Dispatcher.DispatchController => ({
+  aborted: outgoing.destroyed,
+  paused: false,
+  reason: null,
+  get rawHeaders() {
+    return response?.rawHeaders ?? null
+  },
+  get rawTrailers() {
+    return response?.rawTrailers ?? null
+  },
+  abort: () => outgoing.destroy(),
+  pause: () => response?.pause?.(),
+  resume: () => response?.resume?.(),
+})
+
+const passHint = (outgoing: ClientRequest, head: InformationEvent, handler: AnswerHandler): void => {
+  if (head.statusCode === 100) return
+  handler.onResponseStart(controllerOf(outgoing, head), head.statusCode, {}, head.statusMessage)
+}
+
+const passAnswer = (
+  outgoing: ClientRequest,
+  response: IncomingMessage,
+  handler: AnswerHandler,
+  bodyTimeoutMs: number | null,
+): void => {
+  const controller = controllerOf(outgoing, response)
+  const fail = (error: Error): void => handler.onResponseError(controller, error)
+  if (bodyTimeoutMs !== null) response.setTimeout(bodyTimeoutMs, () => outgoing.destroy(new BodyTimeout()))
+  response.on('data', (chunk: Buffer) => handler.onResponseData(controller, chunk))
+  response.on('end', () => handler.onResponseEnd(controller, {}))
+  response.on('error', fail)
+  handler.onResponseStart(controller, response.statusCode ?? 0, {}, response.statusMessage)
+  // It was paused when http-proxy's pipe was taken off.
+  response.resume()
+}
+
+class BodyTimeout extends Error {
+  readonly code = 'UND_ERR_BODY_TIMEOUT'
+}
