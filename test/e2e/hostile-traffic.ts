@@ -88,7 +88,10 @@ const query = fc.oneof(
 
 const target = fc
   .tuple(from(BEFORE_PATHS), path, from(AFTER_PATHS), query)
-  .map((parts) => (parts[1].includes('?') ? parts.slice(0, 2) : parts).join(''))
+  .map(([before, where, behind, question]) => {
+    if (!where.includes('?')) return before + where + behind + question
+    return question === '' ? before + where : `${before}${where}&${question.slice(1)}`
+  })
 
 interface Framed {
   readonly lines: readonly string[]

@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/core/clock.ts'
 import type { Log } from '../../src/core/log.ts'
-import { startGateway } from '../../src/start.ts'
+import type { StartOptions } from '../../src/start/options.ts'
+import { type Gateway, startGateway } from '../../src/start.ts'
 
 /** One parsed line of a decision log. */
 export type LoggedRecord = Readonly<Record<string, unknown>> & {
@@ -24,6 +25,7 @@ export interface TestGateway {
   readonly directory: string
   /** Every record so far; records are written before a caller is answered, so no wait is needed. */
   readonly records: () => readonly LoggedRecord[]
+  readonly gateway: Gateway
   readonly close: () => Promise<void>
 }
 
@@ -64,17 +66,27 @@ const splitAddress = (address: string): { readonly host: string; readonly port: 
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }
 
+export interface TestGatewayOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly logLines?: string[]
+  readonly watch?: StartOptions['watch']
+}
+
 /** Starts the gateway in this process, on a world whose configuration binds port 0. */
-export const startTestGateway = async (
-  world: World,
-  options: { readonly env?: Readonly<Record<string, string>>; readonly logLines?: string[] } = {},
+export const startTestGateway = (world: World, options: TestGatewayOptions = {}): Promise<TestGateway> =>
+  startInDirectory(layOut(world), options)
+
+/** As `startTestGateway`, in a directory that was laid out before; `close` removes it. */
+export const startInDirectory = async (
+  directory: string,
+  options: TestGatewayOptions = {},
 ): Promise<TestGateway> => {
-  const directory = layOut(world)
   const started = await startGateway({
     file: join(directory, CONFIGURATION),
     env: options.env ?? {},
     clock: systemClock,
     log: collectingLog(options.logLines ?? []),
+    ...(options.watch === undefined ? {} : { watch: options.watch }),
   })
   if ('findings' in started) {
     throw new Error(started.findings.map((f) => `${f.file}:${f.line}:${f.column}: ${f.message}`).join('\n'))
@@ -86,6 +98,7 @@ export const startTestGateway = async (
     admin: started.adminAddress,
     directory,
     records: () => readRecords(join(directory, DECISIONS)),
+    gateway: started,
     close: async () => {
       await started.close()
       rmSync(directory, { recursive: true, force: true })
@@ -100,24 +113,43 @@ export interface GatewayProcess {
   readonly admin: string | null
   /** Everything that it wrote to standard error so far. */
   readonly logLines: readonly string[]
+  /** Everything that it wrote to standard output so far. */
+  readonly output: () => string
   /** Resolves to the exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>
 }
 
 const BIN = fileURLToPath(new URL('../../../bin/sallyport', import.meta.url))
 
+export interface GatewayProcessOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** More arguments of `serve`. */
+  readonly args?: readonly string[]
+  /** What the shell does before it becomes the gateway, such as `ulimit -f 64`; default: no shell. */
+  readonly shell?: string
+}
+
 /** Starts `bin/sallyport serve` as a user would, in a directory laid out before; waits until it listens. */
 export const startGatewayProcess = async (
   directory: string,
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, args = [], shell }: GatewayProcessOptions = {},
 ): Promise<GatewayProcess> => {
-  const child = spawn(process.execPath, [BIN, 'serve', '--config', join(directory, CONFIGURATION)], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const serve = [BIN, 'serve', '--config', join(directory, CONFIGURATION), ...args]
+  const inShell = ['-c', `${shell}; exec "$0" "$@"`, process.execPath, ...serve]
+  const child = spawn(
+    shell === undefined ? process.execPath : 'bash',
+    shell === undefined ? serve : inShell,
+    {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  const output: string[] = []
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString('latin1')))
   const logLines: string[] = []
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? -1))
+    // After the last of its output, too.
+    child.once('close', (code, signal) => resolve(code ?? signal ?? -1))
   })
   const listening = new Promise<{ addresses: readonly string[]; admin: string | null }>((resolve, reject) => {
     ended.then((how) => reject(new Error(`ended with ${how} before it listened:\n${logLines.join('\n')}`)))
@@ -127,5 +159,5 @@ export const startGatewayProcess = async (
     })
   })
   const { addresses, admin } = await listening
-  return { child, ...splitAddress(addresses[0] ?? ''), admin, logLines, ended }
+  return { child, ...splitAddress(addresses[0] ?? ''), admin, logLines, output: () => output.join(''), ended }
 }
