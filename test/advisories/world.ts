@@ -64,7 +64,10 @@ export interface Town {
   readonly send: (bytes: string | Buffer) => Promise<Seen>
   /** Sends bytes as they are and reads until the gateway closes. */
   readonly converse: (bytes: string | Buffer) => Promise<Conversation>
+  /** The bytes of a request up to its body. */
   readonly head: (asked: Ask) => string
+  /** The header line with a bearer token of staff; claims replace or add to those of alice. */
+  readonly bearer: (claims: Readonly<Record<string, unknown>>) => Promise<string>
   readonly city: () => City
   readonly gateway: () => TestGateway
   readonly backend: () => RawBackend
@@ -101,11 +104,17 @@ export const useTown = (options: TownOptions = {}): Town => {
       'policies/advisories.cedar': POLICIES + (options.policies ?? ''),
       ...options.files,
     }
-    running = { backend, city, gateway: await startTestGateway(world, { env: city.env, logLines }) }
+    try {
+      running = { backend, city, gateway: await startTestGateway(world, { env: city.env, logLines }) }
+    } catch (error) {
+      await backend.close()
+      throw error
+    }
   })
 
   after(async () => {
-    const { backend, gateway } = town()
+    if (running === null) return
+    const { backend, gateway } = running
     const records = gateway.records()
     await gateway.close()
     await backend.close()
@@ -155,6 +164,11 @@ export const useTown = (options: TownOptions = {}): Town => {
     send,
     converse,
     head,
+    bearer: async (claims) => {
+      const exp = Math.floor(Date.now() / 1000) + 600
+      const all = { iss: 'https://idp.test', aud: 'city', sub: 'alice', exp, ...claims }
+      return `Authorization: Bearer ${await town().city.staffKey.sign(all)}`
+    },
     city: () => town().city,
     gateway: () => town().gateway,
     backend: () => town().backend,
