@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { buildCity, type City, HOST, tokenOf } from '../e2e/city.ts'
 import { type RawAnswer, type RawBackend, type RecordedRequest, startRawBackend } from '../support/backend.ts'
-import { type LoggedRecord, startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { type LoggedRecord, startTestGateway, type TestGateway, type World } from '../support/gateway.ts'
 import { type RawResponse, rawRequest, rawUntilClosed } from '../support/raw-http.ts'
 
 /** What the advisories fight over, besides the city's own routes: something public, something for carol alone. */
@@ -81,6 +81,33 @@ export interface Conversation {
   readonly records: readonly LoggedRecord[]
 }
 
+const layOutTown = async (options: TownOptions, upstream: string) => {
+  const city = await buildCity({ upstream, settings: options.settings ?? {} })
+  const world: World = {
+    ...city.world,
+    'config/routes/advisories.yaml': ROUTES + (options.routes ?? ''),
+    'policies/advisories.cedar': POLICIES + (options.policies ?? ''),
+    ...options.files,
+  }
+  return { city, world }
+}
+
+/** Such a gateway does not start, and says why in these words. */
+export const assertNoStart = async (
+  options: TownOptions & { readonly env?: Readonly<Record<string, string>> },
+  ...says: readonly RegExp[]
+): Promise<void> => {
+  const { city, world } = await layOutTown(options, 'http://127.0.0.1:9')
+  const started = await startTestGateway(world, { env: options.env ?? city.env }).catch(
+    (error: Error) => error,
+  )
+  if (!(started instanceof Error)) {
+    await started.close()
+    assert.fail('it has started')
+  }
+  for (const pattern of says) assert.match(started.message, pattern)
+}
+
 /**
  * One gateway before an application that keeps every byte, for all tests of a file.
  *
@@ -97,13 +124,7 @@ export const useTown = (options: TownOptions = {}): Town => {
 
   before(async () => {
     const backend = await startRawBackend(options.answers, { early: options.early === true })
-    const city = await buildCity({ upstream: backend.url, settings: options.settings ?? {} })
-    const world = {
-      ...city.world,
-      'config/routes/advisories.yaml': ROUTES + (options.routes ?? ''),
-      'policies/advisories.cedar': POLICIES + (options.policies ?? ''),
-      ...options.files,
-    }
+    const { city, world } = await layOutTown(options, backend.url)
     try {
       running = { backend, city, gateway: await startTestGateway(world, { env: city.env, logLines }) }
     } catch (error) {
