@@ -1,6 +1,6 @@
 import type { Exchange } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
-import { type Refusal, refuse } from '../../core/refusals.ts'
+import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 
 export interface BodyLimits {
   /** More than this is `too_large`, at once when `Content-Length` says so. */
@@ -14,7 +14,8 @@ export interface BodyLimits {
  *
  * What is refused is not read any further: the rest stays in the stream, paused.
  *
- * @returns `too_large`, `request_timeout`, or `bad_request` when the caller went away before the end.
+ * @returns `too_large`, `request_timeout`, what the body's own error says, or `bad_request` when the caller went away
+ * before the end.
  */
 export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer | Refusal> => {
   const { maxBytes, timeoutMs } = limits
@@ -27,7 +28,7 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
     let size = 0
     const finish = (result: Buffer | Refusal): void => {
       clearTimeout(timer)
-      body.off('data', onData).off('end', onEnd).off('close', onGone)
+      body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onGone)
       signal.removeEventListener('abort', onGone)
       if (!Buffer.isBuffer(result)) body.pause()
       resolve(result)
@@ -39,11 +40,13 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
     }
     const onEnd = (): void => finish(Buffer.concat(chunks, size))
     const onGone = (): void => finish(callerGone())
+    // Such as the pace of the body, which the transport watches, or chunks that its parser cannot read.
+    const onError = (error: Error): void => finish(isRefusal(error) ? error : callerGone())
     const timer = setTimeout(() => finish(tooSlow(timeoutMs)), timeoutMs)
     const signal = exchange.signal()
     // Stays for good: a stream that fails later, with nobody listening, would end the process.
     body.on('error', ignore)
-    body.on('data', onData).on('end', onEnd).on('close', onGone)
+    body.on('data', onData).on('end', onEnd).on('error', onError).on('close', onGone)
     signal.addEventListener('abort', onGone)
     if (body.readableEnded) onEnd()
     else if (body.destroyed || signal.aborted) onGone()
