@@ -1,7 +1,8 @@
 // Oathkeeper GHSA-w9mr-28mw-j8hg, Traefik CVE-2024-45410, CVE-2026-29054: whatever a request's `Connection` names is
-// removed before forwarding; the gateway removed it after it had set its own headers, so that `Connection: X-Real-Ip`,
-// or `connection: x-real-ip` once the first was mended, took the trusted value away. In Sallyport a caller's `Connection`
-// has a say only over the caller's own fields, never over what decided the request or what Sallyport sets.
+// removed before forwarding; the gateway removed it after it had set its own headers, so that `Connection:
+// X-Real-Ip`, or `connection: x-real-ip` once the first was mended, took the trusted value away. In Sallyport a
+// caller's `Connection` has a say only over the caller's own fields, never over what decided the request or what
+// Sallyport sets.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, useTown } from './world.ts'

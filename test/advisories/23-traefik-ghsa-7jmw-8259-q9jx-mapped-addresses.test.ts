@@ -1,7 +1,7 @@
-// Traefik GHSA-7jmw-8259-q9jx: an address list of IPv4 ranges did not know `::ffff:10.0.0.66`, the IPv6 spelling of the
-// same address. CVE-2024-39321: requests in TLS early data passed the list before the address was known to be real; Node's
-// TLS takes no early data at all. Sallyport writes every address in one way, mapped ones as IPv4, before a mapping, a
-// range of trusted proxies or the application sees it.
+// Traefik GHSA-7jmw-8259-q9jx: an address list of IPv4 ranges did not know `::ffff:10.0.0.66`, the IPv6 spelling of
+// the same address. CVE-2024-39321: requests in TLS early data passed the list before the address was known to be
+// real; Node's TLS takes no early data at all. Sallyport writes every address in one way, mapped ones as IPv4, before
+// a mapping, a range of trusted proxies or the application sees it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, resourceOf, useTown } from './world.ts'

@@ -1,5 +1,5 @@
-// Traefik GHSA-7ghq-v6jf-g56c: the connection to the application was opened with the head of a request and held for as
-// long as its body took, so that a few callers who send an octet now and then held all of them. Sallyport asks the
+// Traefik GHSA-7ghq-v6jf-g56c: the connection to the application was opened with the head of a request and held for
+// as long as its body took, so that a few callers who send an octet now and then held all of them. Sallyport asks the
 // application for nothing before the caller is known and allowed; where a mapping reads the body, before all of it is
 // there; and a body that is passed on must make progress, or both sides are cut.
 import assert from 'node:assert/strict'

@@ -1,7 +1,7 @@
-// Envoy AI Gateway GHSA-4gph-2hhr-5mwg: attributes for the policy came from a JSON body by a parser that compares keys
-// without case and lets the last win; `{"name":"allowed","Name":"forbidden"}` was one thing to the policy and another to
-// the application. Where a mapping reads a body, Sallyport refuses keys that are equal, or equal but for case, after
-// unescaping, at every depth, in forms too; and it forwards the very octets that it has read.
+// Envoy AI Gateway GHSA-4gph-2hhr-5mwg: attributes for the policy came from a JSON body by a parser that compares
+// keys without case and lets the last win; `{"name":"allowed","Name":"forbidden"}` was one thing to the policy and
+// another to the application. Where a mapping reads a body, Sallyport refuses keys that are equal, or equal but for
+// case, after unescaping, at every depth, in forms too; and it forwards the very octets that it has read.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, resourceOf, useTown } from './world.ts'

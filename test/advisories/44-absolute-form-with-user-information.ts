@@ -1,6 +1,7 @@
-// Squid CVE-2019-12524, curl and URL parsers at large (Orange Tsai, "A New Era of SSRF", 2017): `http://city.test@evil.test/`, `http://city.test\@evil.test/`
-// or `http://city.test#@evil.test/` have one authority to the parser that chooses the route, and another to the one that
-// connects or builds links. Sallyport takes an absolute target only if its authority, without user information, is its Host.
+// Squid CVE-2019-12524, curl and URL parsers at large (Orange Tsai, "A New Era of SSRF", 2017):
+// `http://city.test@evil.test/`, `http://city.test\@evil.test/` or `http://city.test#@evil.test/` have one authority
+// to the parser that chooses the route, and another to the one that connects or builds links. Sallyport takes an
+// absolute target only if its authority, without user information, is its Host.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, useTown } from './world.ts'

@@ -1,6 +1,7 @@
-// "Funky chunks" (Jeppe Bonde Weikop 2025; Node CVE-2023-30589, CVE-2024-22019, Go CVE-2025-22871): one parser ends a chunk extension,
-// a chunk size or a chunk at a lone LF or CR, another reads on to CRLF; what lies between is data for the one and a request for the
-// other. In Sallyport chunk lines are strict, and the application gets chunks of Sallyport's own making, without extensions.
+// "Funky chunks" (Jeppe Bonde Weikop 2025; Node CVE-2023-30589, CVE-2024-22019, Go CVE-2025-22871): one parser ends a
+// chunk extension, a chunk size or a chunk at a lone LF or CR, another reads on to CRLF; what lies between is data
+// for the one and a request for the other. In Sallyport chunk lines are strict, and the application gets chunks of
+// Sallyport's own making, without extensions.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HOST } from '../e2e/city.ts'

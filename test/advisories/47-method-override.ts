@@ -1,6 +1,7 @@
-// Method override (Rails, Symfony CVE-2021-32693's neighbourhood, Express `method-override`; Rack CVE-2013-0263's kin): a gateway decides on POST, or lets a GET pass, and the framework
-// behind it reads `X-HTTP-Method-Override: DELETE`. Odd methods have the same effect where they fall to a default. Sallyport removes
-// these headers on every route, matches methods exactly, and forwards the very method that it decided on.
+// Method override (Rails, Symfony CVE-2021-32693's neighbourhood, Express `method-override`; Rack CVE-2013-0263's
+// kin): a gateway decides on POST, or lets a GET pass, and the framework behind it reads `X-HTTP-Method-Override:
+// DELETE`. Odd methods have the same effect where they fall to a default. Sallyport removes these headers on every
+// route, matches methods exactly, and forwards the very method that it decided on.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rawRequest } from '../support/raw-http.ts'

@@ -1,6 +1,7 @@
-// IIS CVE-2000-0884 (overlong UTF-8), and servers that normalise or fold Unicode (HostSplit, Birch 2019; Spring, .NET `%u`; GitHub's dotless-i reset): `%c0%af`,
-// `%ef%bc%8f` (fullwidth solidus) or a dotless i become `/`, `.` or `i` only behind the gateway. Sallyport refuses what is not UTF-8, folds
-// nothing on its own, and gives the policy the very characters that the application gets, so that no two of them are one.
+// IIS CVE-2000-0884 (overlong UTF-8), and servers that normalise or fold Unicode (HostSplit, Birch 2019; Spring, .NET
+// `%u`; GitHub's dotless-i reset): `%c0%af`, `%ef%bc%8f` (fullwidth solidus) or a dotless i become `/`, `.` or `i`
+// only behind the gateway. Sallyport refuses what is not UTF-8, folds nothing on its own, and gives the policy the
+// very characters that the application gets, so that no two of them are one.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, resourceOf, useTown } from './world.ts'

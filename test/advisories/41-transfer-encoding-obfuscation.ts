@@ -1,7 +1,7 @@
-// TE.TE (Kettle 2019; Tomcat CVE-2021-33037, Netty CVE-2020-7238, Node CVE-2022-32213 to -32215): `Transfer-Encoding` is written so that
-// one of two servers does not know it, and frames the body by `Content-Length` or not at all; the rest is the next
-// caller's request. Sallyport takes `chunked` alone, once, without Content-Length, in HTTP/1.1; all else is refused
-// with the connection, and what goes on is framed anew.
+// TE.TE (Kettle 2019; Tomcat CVE-2021-33037, Netty CVE-2020-7238, Node CVE-2022-32213 to -32215): `Transfer-Encoding`
+// is written so that one of two servers does not know it, and frames the body by `Content-Length` or not at all; the
+// rest is the next caller's request. Sallyport takes `chunked` alone, once, without Content-Length, in HTTP/1.1; all
+// else is refused with the connection, and what goes on is framed anew.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HOST } from '../e2e/city.ts'

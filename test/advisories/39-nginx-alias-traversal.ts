@@ -1,6 +1,7 @@
-// nginx `location /files { alias /srv/files/; }` (BreakingFastTest, Orange Tsai 2018): the prefix ends inside of a segment, so
-// that `/files../secret` is taken for `/files` with `../secret` behind it, and the alias becomes `/srv/files/../secret`. The same
-// is done to `proxy_pass` prefixes. Templates of Sallyport match whole segments, and a rewrite is built of whole values.
+// nginx `location /files { alias /srv/files/; }` (BreakingFastTest, Orange Tsai 2018): the prefix ends inside of a
+// segment, so that `/files../secret` is taken for `/files` with `../secret` behind it, and the alias becomes
+// `/srv/files/../secret`. The same is done to `proxy_pass` prefixes. Templates of Sallyport match whole segments, and
+// a rewrite is built of whole values.
 import { test } from 'node:test'
 import { assertForwarded, assertRefused, useTown } from './world.ts'
 

@@ -1,6 +1,7 @@
-// CL.CL and kin (Go CVE-2022-1705, aiohttp CVE-2023-37276, Puma CVE-2023-40175, Werkzeug): `Content-Length: +5`, `5, 5`, `0x5`, two lengths, or an
-// empty one; whoever reads it otherwise than the gateway ends the body elsewhere. Of the same kind is a body where none is
-// expected (CL.0). Sallyport takes one length of plain digits, and what follows the body is the next request, or refused.
+// CL.CL and kin (Go CVE-2022-1705, aiohttp CVE-2023-37276, Puma CVE-2023-40175, Werkzeug): `Content-Length: +5`, `5,
+// 5`, `0x5`, two lengths, or an empty one; whoever reads it otherwise than the gateway ends the body elsewhere. Of
+// the same kind is a body where none is expected (CL.0). Sallyport takes one length of plain digits, and what follows
+// the body is the next request, or refused.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HOST } from '../e2e/city.ts'

@@ -1,6 +1,7 @@
-// 0.CL and `Expect` desync (Kettle, "HTTP/1.1 must die", 2025; Akamai CVE-2025-32094, IIS, Netlify): an `Expect` that only one of two servers knows, or an answer before the body has come, leaves one of
-// them waiting for a body that the other takes for the next request. Sallyport knows `100-continue` alone, answers it itself, never forwards
-// it, and reads no request behind a body that it did not read.
+// 0.CL and `Expect` desync (Kettle, "HTTP/1.1 must die", 2025; Akamai CVE-2025-32094, IIS, Netlify): an `Expect` that
+// only one of two servers knows, or an answer before the body has come, leaves one of them waiting for a body that
+// the other takes for the next request. Sallyport knows `100-continue` alone, answers it itself, never forwards it,
+// and reads no request behind a body that it did not read.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HOST } from '../e2e/city.ts'

@@ -1,0 +1,12 @@
+// One process for all of these: to start one costs more than most of them take.
+import './39-nginx-alias-traversal.ts'
+import './40-haproxy-cve-2023-25725-empty-header-name.ts'
+import './41-transfer-encoding-obfuscation.ts'
+import './42-funky-chunks.ts'
+import './43-content-length-spellings.ts'
+import './44-absolute-form-with-user-information.ts'
+import './45-apache-cve-2023-25690-line-ends-in-rewrite.ts'
+import './46-unicode-normalisation-of-paths.ts'
+import './47-method-override.ts'
+import './48-nextjs-cve-2025-29927-internal-headers.ts'
+import './49-expect-and-early-answers.ts'
