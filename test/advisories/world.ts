@@ -108,6 +108,27 @@ export const assertNoStart = async (
   for (const pattern of says) assert.match(started.message, pattern)
 }
 
+interface RunningTown {
+  readonly backend: RawBackend
+  readonly city: City
+  readonly gateway: TestGateway
+}
+
+const towns: RunningTown[] = []
+
+// One hook for all towns: when one fails, the hooks behind it are not run, and what is open would hold up the process.
+after(async () => {
+  const seen = towns.map(({ backend, gateway }) => ({
+    requests: backend.requests,
+    records: gateway.records(),
+  }))
+  for (const { backend, gateway } of towns) {
+    await gateway.close()
+    await backend.close()
+  }
+  for (const { requests, records } of seen) assertEachAllowed(requests, records)
+})
+
 /**
  * One gateway before an application that keeps every byte, for all tests of a file.
  *
@@ -115,8 +136,7 @@ export const assertNoStart = async (
  */
 export const useTown = (options: TownOptions = {}): Town => {
   const logLines: string[] = []
-  let running: { readonly backend: RawBackend; readonly city: City; readonly gateway: TestGateway } | null =
-    null
+  let running: RunningTown | null = null
   const town = () => {
     assert.ok(running !== null, 'the town is there while its tests run')
     return running
@@ -127,19 +147,11 @@ export const useTown = (options: TownOptions = {}): Town => {
     const { city, world } = await layOutTown(options, backend.url)
     try {
       running = { backend, city, gateway: await startTestGateway(world, { env: city.env, logLines }) }
+      towns.push(running)
     } catch (error) {
       await backend.close()
       throw error
     }
-  })
-
-  after(async () => {
-    if (running === null) return
-    const { backend, gateway } = running
-    const records = gateway.records()
-    await gateway.close()
-    await backend.close()
-    assertEachAllowed(backend.requests, records)
   })
 
   const head = ({
