@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { repositoryRoot } from '../house/source-files.ts'
@@ -49,6 +49,23 @@ test('every test is run: the numbered ones by themselves, the others by one file
   const alone = files.filter((file) => file.endsWith('.test.ts'))
   const imported = [...runner.matchAll(/^import '\.\/([^']+)'$/gm)].map(([, file]) => file ?? '')
   assert.deepEqual([...alone, ...imported].sort(), [...files].sort())
+})
+
+test('the threat model names tests and rows that there are', () => {
+  const model = readFileSync(join(repositoryRoot, 'docs', 'threat-model.md'), 'utf8')
+  const cells = [...model.matchAll(/^\| [STRIDE] \|.* \| ([^|]+) \|$/gm)].map(([, cell]) => cell ?? '')
+  assert.ok(cells.length > 0)
+  for (const cell of cells) {
+    for (const [, file] of cell.matchAll(/`([^`]+\.test\.ts)`/g)) {
+      assert.ok(existsSync(join(repositoryRoot, 'test', file ?? '')), `${file}`)
+    }
+    for (const [number] of cell.replaceAll(/`[^`]*`/g, '').matchAll(/[0-9]+/g)) {
+      assert.ok(
+        rows.some(({ row }) => row === Number(number)),
+        `row ${number}`,
+      )
+    }
+  }
 })
 
 for (const file of files) {
