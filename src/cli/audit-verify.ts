@@ -4,7 +4,12 @@ import { formatFinding } from '../config/format-finding.ts'
 import { errorCode } from '../gateway/record/error-code.ts'
 import { type GivenHead, readGivenHeads } from '../gateway/record/given-heads.ts'
 import type { HeadResult } from '../gateway/record/head-checks.ts'
-import { type ChainSummary, type Verification, verifyLogs } from '../gateway/record/verify.ts'
+import {
+  type ChainSummary,
+  type KnownHeads,
+  type Verification,
+  verifyLogs,
+} from '../gateway/record/verify.ts'
 import { type CommandIo, EXIT } from './io.ts'
 
 export interface AuditVerifyOptions {
@@ -12,6 +17,8 @@ export interface AuditVerifyOptions {
   readonly files: readonly string[]
   /** A head in any of its forms, or the path of a file of heads. */
   readonly head?: string
+  /** The head of what was deleted before the logs begin, likewise. */
+  readonly from?: string
   /** The path of a JWK set that signed heads are verified with. */
   readonly jwks?: string
   readonly json: boolean
@@ -26,12 +33,12 @@ export const auditVerify = async (
   options: AuditVerifyOptions,
   io: Pick<CommandIo, 'out' | 'err'>,
 ): Promise<number> => {
-  const given = await givenHeads(options)
-  if (typeof given === 'string') {
-    io.err(`sallyport audit verify: ${given}\n`)
+  const known = await knownHeads(options)
+  if (typeof known === 'string') {
+    io.err(`sallyport audit verify: ${known}\n`)
     return EXIT.usage
   }
-  const verification = verifyLogs(options.files, given)
+  const verification = await verifyLogs(options.files, known)
   if ('unreadable' in verification) {
     io.err(`sallyport audit verify: ${verification.unreadable} cannot be read: ${verification.code}\n`)
     return EXIT.usage
@@ -41,11 +48,23 @@ export const auditVerify = async (
 }
 
 /** The heads, or what is wrong with them. */
-const givenHeads = async ({ head, jwks }: AuditVerifyOptions): Promise<readonly GivenHead[] | string> => {
+const knownHeads = async ({ head, from, jwks }: AuditVerifyOptions): Promise<KnownHeads | string> => {
   const keys = jwks === undefined ? null : readJwks(jwks)
   if (typeof keys === 'string') return keys
-  if (head === undefined) return []
-  const heads = await readGivenHeads(head, keys)
+  const heads = await headsOf(head, keys)
+  if (typeof heads === 'string') return heads
+  const deleted = await headsOf(from, keys)
+  if (typeof deleted === 'string') return deleted
+  if (deleted.some(({ seq }) => seq === null)) return '--from needs the seq too: seq:sha256:…'
+  return { heads, from: deleted }
+}
+
+const headsOf = async (
+  text: string | undefined,
+  keys: JSONWebKeySet | null,
+): Promise<readonly GivenHead[] | string> => {
+  if (text === undefined) return []
+  const heads = await readGivenHeads(text, keys)
   return 'message' in heads ? heads.message : heads
 }
 

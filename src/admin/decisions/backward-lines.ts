@@ -12,15 +12,24 @@ export interface LineBatch {
   readonly isLast: boolean
 }
 
-/** Reads the lines of a file from its end, in batches; what stands behind the last newline is no line. */
-export async function* readLinesBackwards(file: FileHandle, maxBytes: number): AsyncGenerator<LineBatch> {
-  const { size } = await file.stat()
+/**
+ * Reads the lines of a file from some place to its beginning, in batches; what stands behind the last newline is no line.
+ *
+ * @param size where it begins, such as the size of the file.
+ * @param maxBytes how far back it reads; default to the beginning.
+ * @param chunkBytes how much it reads at once; default 256 KiB.
+ */
+export async function* readLinesBackwards(
+  file: FileHandle,
+  size: number,
+  { maxBytes = size, chunkBytes = CHUNK_BYTES } = {},
+): AsyncGenerator<LineBatch> {
   if (size === 0) yield { lines: [], isLast: true }
   const lowest = Math.max(0, size - maxBytes)
   /** The beginning of what was read already: the rest of a line that starts before it; null: no newline yet. */
   let rest: Buffer | null = null
   for (let to = size; to > lowest; ) {
-    const from = Math.max(lowest, to - CHUNK_BYTES)
+    const from = Math.max(lowest, to - chunkBytes)
     const chunk = await readRange(file, from, to)
     // Somebody has cut the file.
     if (chunk.length < to - from) return

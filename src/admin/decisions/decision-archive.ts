@@ -137,7 +137,8 @@ const searchFile = async (
   if (file === null) return false
   const known = idsIn(ring)
   try {
-    for await (const { lines, isLast } of readLinesBackwards(file, maxBytes)) {
+    const { size } = await file.stat()
+    for await (const { lines, isLast } of readLinesBackwards(file, size, { maxBytes })) {
       search.signal.throwIfAborted()
       for (const line of lines) {
         if (isFull(search)) return false

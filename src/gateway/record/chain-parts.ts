@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs'
 import { digest, GENESIS, type Link, readLink } from './chain.ts'
 import { MAX_LINE_BYTES, newlineBefore, readBytes } from './read-bytes.ts'
 import { readLines } from './read-lines.ts'
+import { isCompressed, readLog } from './read-log.ts'
 
 /** One file of a chain. */
 export interface ChainPart {
@@ -16,8 +17,9 @@ export interface ChainPart {
 /** How many illegible lines are passed over at either end of a file. */
 const MAX_SKIPPED = 64
 
-/** Looks at both ends of a file. Throws what the system says. */
-export const readPart = (file: string): ChainPart => {
+/** Looks at both ends of a file, for which a compressed one is read as a whole. Throws what the system says. */
+export const readPart = async (file: string): Promise<ChainPart> => {
+  if (isCompressed(file)) return readCompressedPart(file)
   const fd = openSync(file, 'r')
   try {
     const { size } = fstatSync(fd)
@@ -25,6 +27,21 @@ export const readPart = (file: string): ChainPart => {
   } finally {
     closeSync(fd)
   }
+}
+
+const readCompressedPart = async (file: string): Promise<ChainPart> => {
+  let first: Link | null = null
+  let last: ChainPart['last'] = null
+  let isEmpty = true
+  await readLog(file, ({ bytes, number, complete }) => {
+    isEmpty = false
+    const link = bytes === null || !complete ? null : readLink(bytes)
+    if (bytes === null || link === null) return true
+    if (number <= MAX_SKIPPED) first ??= link
+    last = { seq: link.seq, hash: digest(bytes) }
+    return true
+  })
+  return { file, first, last, isEmpty }
 }
 
 const firstLink = (fd: number): Link | null => {

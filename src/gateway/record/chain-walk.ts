@@ -29,10 +29,14 @@ export interface ChainWalk {
   readonly end: () => { readonly seq: number; readonly hash: string }
 }
 
-/** The record that the next one must follow. */
-interface Cursor {
+/** What the first line must follow; by default nothing, which has seq 0 and the hash of nothing. */
+export interface ChainStart {
   readonly seq: number
   readonly hash: string
+}
+
+/** The record that the next one must follow. */
+interface Cursor extends ChainStart {
   /** Null before the first line. */
   readonly line: ChainLine | null
   blamed: boolean
@@ -54,8 +58,12 @@ const MAX_KEPT = 10_000
  * A line is believed to be unchanged when the line after it says so. One that does not fit is kept until
  * it is known whether lines before it are missing, or whether it is itself in the wrong place.
  */
-export const createChainWalk = (report: Report, witness: Witness): ChainWalk => {
-  let cursor: Cursor = { seq: 0, hash: GENESIS, line: null, blamed: false }
+export const createChainWalk = (
+  report: Report,
+  witness: Witness,
+  start: ChainStart = { seq: 0, hash: GENESIS },
+): ChainWalk => {
+  let cursor: Cursor = { ...start, line: null, blamed: false }
   /** The line before the cursor, when the cursor names another hash for it: one of the two was changed. */
   let suspect: Cursor | null = null
   /** A line further on than expected, and how many illegible lines came after it. */
@@ -94,7 +102,12 @@ export const createChainWalk = (report: Report, witness: Witness): ChainWalk => 
       suspect = null
       if (link.seq !== cursor.seq) blame(cursor, `it says seq ${link.seq} where ${cursor.seq} belongs`)
     } else if (before.line === null) {
-      blame(cursor, 'the first record of a chain must follow nothing')
+      blame(
+        cursor,
+        start.seq === 0
+          ? 'the first record of a chain must follow nothing'
+          : 'it does not follow the head given',
+      )
     } else {
       if (suspect !== null) {
         blame(before, 'neither neighbour fits it')

@@ -34,7 +34,7 @@ export interface Heads {
  * 10,000 records while there is something new, and on request.
  */
 export const createHeads = (deps: {
-  readonly sinks: readonly Sink[]
+  readonly sinks: readonly Pick<Sink, 'name' | 'heads'>[]
   readonly signer: HeadSigner | null
   readonly log: Log
   readonly clock: Clock

@@ -14,34 +14,62 @@ export interface RawLine {
   readonly complete: boolean
 }
 
-/** Hands over the lines of a file one by one, in memory that does not grow with the file; false ends it. */
-export const readLines = (fd: number, onLine: (line: RawLine) => boolean): void => {
-  let buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-  let used = 0
-  let number = 1
-  let tooLong = false
-  for (let position = 0; ; ) {
-    if (used === buffer.length) {
-      tooLong ||= buffer.length >= MAX_LINE_BYTES
-      if (tooLong) used = 0
-      else buffer = Buffer.concat([buffer], buffer.length * 2)
-    }
-    const count = readSync(fd, buffer, used, buffer.length - used, position)
-    if (count === 0) break
-    position += count
-    const end = used + count
-    let start = 0
-    // Only what was just read can hold a newline.
-    for (let at = buffer.indexOf(NEWLINE, used); at !== -1 && at < end; at = buffer.indexOf(NEWLINE, start)) {
-      const bytes = tooLong ? null : buffer.subarray(start, at)
-      if (!onLine({ bytes, number, complete: true })) return
-      tooLong = false
-      number += 1
-      start = at + 1
-    }
-    if (start > 0) buffer.copyWithin(0, start, end)
-    used = end - start
+/** Called with each line in turn; false ends the reading. */
+export type OnLine = (line: RawLine) => boolean
+
+export interface LineSplitter {
+  /** Takes the next bytes, which may be written over afterwards; false when enough was read. */
+  readonly push: (chunk: Buffer) => boolean
+  /** There are no more bytes. */
+  readonly end: () => void
+}
+
+/** Cuts a stream of bytes into lines, in memory that does not grow with it. */
+export const createLineSplitter = (onLine: OnLine): LineSplitter => {
+  let begun: Buffer[] = []
+  let begunBytes = 0
+  let number = 0
+
+  const hand = (rest: Buffer, complete: boolean): boolean => {
+    const length = begunBytes + rest.length
+    const whole = begun.length === 0 ? rest : Buffer.concat([...begun, rest])
+    begun = []
+    begunBytes = 0
+    number += 1
+    return onLine({ bytes: length > MAX_LINE_BYTES ? null : whole, number, complete })
   }
-  if (used > 0 || tooLong)
-    onLine({ bytes: tooLong ? null : buffer.subarray(0, used), number, complete: false })
+
+  const keep = (piece: Buffer): void => {
+    begunBytes += piece.length
+    if (begunBytes > MAX_LINE_BYTES) begun = []
+    else begun.push(Buffer.from(piece))
+  }
+
+  return {
+    push: (chunk) => {
+      let start = 0
+      for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, start)) {
+        if (!hand(chunk.subarray(start, at), true)) return false
+        start = at + 1
+      }
+      if (start < chunk.length) keep(chunk.subarray(start))
+      return true
+    },
+    end: () => {
+      if (begunBytes > 0) hand(Buffer.alloc(0), false)
+    },
+  }
+}
+
+/** Hands over the lines of a file one by one. */
+export const readLines = (fd: number, onLine: OnLine): void => {
+  const splitter = createLineSplitter(onLine)
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  for (let position = 0; ; ) {
+    const count = readSync(fd, buffer, 0, buffer.length, position)
+    if (count === 0) break
+    if (!splitter.push(buffer.subarray(0, count))) return
+    position += count
+  }
+  splitter.end()
 }

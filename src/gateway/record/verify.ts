@@ -1,12 +1,12 @@
-import { closeSync, openSync } from 'node:fs'
 import type { Finding } from '../../core/problem.ts'
 import { digest, readLink } from './chain.ts'
 import { type ChainPart, readPart, sortIntoChains } from './chain-parts.ts'
-import { createChainWalk, type Report } from './chain-walk.ts'
+import { anchorOf } from './chain-start.ts'
+import { type ChainStart, createChainWalk, type Report } from './chain-walk.ts'
 import { errorCode } from './error-code.ts'
 import type { GivenHead } from './given-heads.ts'
 import { type ChainEndPlace, createHeadChecks, type HeadChecks, type HeadResult } from './head-checks.ts'
-import { type RawLine, readLines } from './read-lines.ts'
+import { readLog } from './read-log.ts'
 
 /** What became of one chain. */
 export interface ChainSummary {
@@ -38,8 +38,16 @@ export interface UnreadableLog {
 const MAX_FINDINGS = 1_000
 const MAX_WRITERS = 100
 
+/** The ends of chains, as they were kept elsewhere. */
+export interface KnownHeads {
+  /** What the logs must contain. */
+  readonly heads: readonly GivenHead[]
+  /** What was deleted before the logs begin, each with its seq. */
+  readonly from?: readonly GivenHead[]
+}
+
 /**
- * Verifies decision logs: parts of one chain, several chains, or both, in any order.
+ * Verifies decision logs: parts of one chain, several chains, or both, in any order; also compressed ones.
  *
  * Finds every line that was changed, removed, reordered or inserted; what is missing at the end of a chain only
  * against a head that was kept elsewhere, and that of somebody who rewrote everything too. Memory does not grow
@@ -47,13 +55,13 @@ const MAX_WRITERS = 100
  *
  * Does not check that the records say the truth, or that a chain without a head is the one that was written.
  */
-export const verifyLogs = (
+export const verifyLogs = async (
   files: readonly string[],
-  heads: readonly GivenHead[],
-): Verification | UnreadableLog => {
+  known: KnownHeads,
+): Promise<Verification | UnreadableLog> => {
   let reading = ''
   try {
-    return verifyReadable(files, heads, (file) => {
+    return await verifyReadable(withoutCopies(files), known, (file) => {
       reading = file
     })
   } catch (error) {
@@ -62,21 +70,35 @@ export const verifyLogs = (
   }
 }
 
-const verifyReadable = (
+/** A part that is being compressed is there twice for a moment. */
+const withoutCopies = (files: readonly string[]): readonly string[] => {
+  const distinct = new Set(files)
+  return [...distinct].filter((file) => !(file.endsWith('.gz') && distinct.has(file.slice(0, -'.gz'.length))))
+}
+
+const verifyReadable = async (
   files: readonly string[],
-  heads: readonly GivenHead[],
+  { heads, from = [] }: KnownHeads,
   onFile: (file: string) => void,
-): Verification => {
+): Promise<Verification> => {
   const { findings, report, count, done } = createFindings()
-  const parts = [...new Set(files)].map((file) => {
+  const parts: ChainPart[] = []
+  for (const file of files) {
     onFile(file)
-    return readPart(file)
-  })
-  const checks = createHeadChecks(heads, report)
+    parts.push(await readPart(file))
+  }
+  const believed = from.filter(({ signature }) => signature !== 'invalid')
+  const anchored = sortIntoChains(parts.filter((part) => isChained(part, report))).map((chain) => ({
+    chain,
+    anchor: anchorOf(chain, believed),
+  }))
+  const refused = from.filter(({ signature }) => signature === 'invalid')
+  const within = anchored.flatMap(({ anchor }) => anchor?.within ?? [])
+  const checks = createHeadChecks([...heads, ...within, ...refused], report)
   const chains: VerifiedChain[] = []
-  for (const chain of sortIntoChains(parts.filter((part) => isChained(part, report)))) {
+  for (const { chain, anchor } of anchored) {
     const before = count()
-    const verified = verifyChain(chain, { report, checks, onFile })
+    const verified = await verifyChain(chain, anchor?.start, { report, checks, onFile })
     chains.push({ ...verified, intact: count() === before })
   }
   const results = checks.end(chains, files[0] ?? '')
@@ -104,18 +126,19 @@ interface Verifying {
   readonly onFile: (file: string) => void
 }
 
-const verifyChain = (
+const verifyChain = async (
   parts: readonly ChainPart[],
+  start: ChainStart | undefined,
   { report, checks, onFile }: Verifying,
-): Omit<VerifiedChain, 'intact'> => {
-  const walk = createChainWalk(report, checks.witness)
+): Promise<Omit<VerifiedChain, 'intact'>> => {
+  const walk = createChainWalk(report, checks.witness, start)
   const writers = new Set<string>()
   let index = 0
   let records = 0
   let lastLine = { file: parts[0]?.file ?? '', number: 1 }
   for (const { file } of parts) {
     onFile(file)
-    readFileLines(file, ({ bytes, number, complete }) => {
+    const broken = await readLog(file, ({ bytes, number, complete }) => {
       if (!complete) {
         report(
           { file, number },
@@ -137,6 +160,7 @@ const verifyChain = (
       walk.take(line)
       return true
     })
+    if (broken !== null) report({ file, number: 1 }, 'error', 'damaged', damage(broken))
   }
   const { seq, hash } = walk.end()
   const files = parts.map(({ file }) => file)
@@ -151,14 +175,8 @@ const verifyChain = (
   }
 }
 
-const readFileLines = (file: string, onLine: (line: RawLine) => boolean): void => {
-  const fd = openSync(file, 'r')
-  try {
-    readLines(fd, onLine)
-  } finally {
-    closeSync(fd)
-  }
-}
+const damage = (code: string): string =>
+  `this file cannot be unpacked to its end (${code}): it was changed or cut, or writing it was interrupted`
 
 const createFindings = () => {
   const findings: Finding[] = []

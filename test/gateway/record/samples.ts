@@ -8,7 +8,8 @@ import type { RecordEntry } from '../../../src/core/record-entry.ts'
 import { digest, GENESIS, linked } from '../../../src/gateway/record/chain.ts'
 import type { DecisionRecord } from '../../../src/gateway/record/decision-record.ts'
 import { createFileSink, type FileSinkOptions } from '../../../src/gateway/record/sinks/file.ts'
-import type { Sink } from '../../../src/gateway/record/sinks/sink.ts'
+import { type GuardOptions, guardSink } from '../../../src/gateway/record/sinks/guard-sink.ts'
+import type { BareSink, Sink } from '../../../src/gateway/record/sinks/sink.ts'
 
 export const NOW_MS = Date.UTC(2026, 10, 23, 22, 10, 0, 123)
 
@@ -36,13 +37,23 @@ export const temporaryFolder = (t: TestContext): string => {
   return folder
 }
 
-export const fileSink = (path: string, options: Partial<FileSinkOptions> = {}): Sink =>
+export const fileSink = (path: string, options: Partial<FileSinkOptions> = {}): BareSink =>
   createFileSink({
     name: 'audit[0]',
     path,
     chain: true,
     fsync: false,
+    clock: fixedClock,
+    log: keepingLog().log,
+    ...options,
+  })
+
+/** A sink as the record stage has it. */
+export const guarded = (sink: BareSink, options: Partial<GuardOptions> = {}): Sink =>
+  guardSink(sink, {
     required: true,
+    accepts: null,
+    redact: null,
     clock: fixedClock,
     log: keepingLog().log,
     ...options,
@@ -65,7 +76,11 @@ export const shortRecord = (id: string, writer = 'gw-1.0'): { line: string; reco
   return { line: JSON.stringify(record), record }
 }
 
-export const writeShort = (sink: Sink, id: string, writer?: string): ReturnType<Sink['write']> => {
+export const writeShort = (
+  sink: Pick<BareSink, 'write'>,
+  id: string,
+  writer?: string,
+): ReturnType<BareSink['write']> => {
   const { line, record } = shortRecord(id, writer)
   return sink.write(line, record)
 }
@@ -151,3 +166,12 @@ export const allowedEntry = (): RecordEntry => ({
   },
   latencyUs: { authenticate: 40, decide: 180 },
 })
+
+/** Waits for a condition, and fails when it does not come about in 10 s. */
+export const until = async (condition: () => boolean): Promise<void> => {
+  const deadlineMs = Date.now() + 10_000
+  while (!condition()) {
+    if (Date.now() > deadlineMs) throw new Error(`not within 10 s: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -8,6 +8,8 @@ import {
   mkdirSync,
   openSync,
   realpathSync,
+  renameSync,
+  rmSync,
   statSync,
   writeSync,
 } from 'node:fs'
@@ -35,14 +37,46 @@ export const openAppendFile = (path: string): AppendFile => {
       throw new SinkStartError(`${path} is not a file`)
     }
     if (found === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
-    const fd = openSync(path, O_APPEND | O_CREAT | O_RDWR, 0o640)
-    const { dev, ino } = fstatSync(fd)
-    return { fd, device: dev, inode: ino, isRegular: found === undefined || found.isFile() }
+    return { ...openForAppending(path), isRegular: found === undefined || found.isFile() }
   } catch (error) {
     if (error instanceof SinkStartError) throw error
     throw new SinkStartError(`${path} cannot be opened: ${errorCode(error)}`, { cause: error })
   }
 }
+
+const openForAppending = (path: string): Omit<AppendFile, 'isRegular'> => {
+  const fd = openSync(path, O_APPEND | O_CREAT | O_RDWR, 0o640)
+  const { dev, ino } = fstatSync(fd)
+  return { fd, device: dev, inode: ino }
+}
+
+/**
+ * Gives a file another name and puts an empty one in its place.
+ *
+ * Throws what the system says; the file then has its old name, as far as the system lets it.
+ */
+export const replaceFile = (path: string, aside: string): AppendFile => {
+  const fresh = `${path}.next`
+  rmSync(fresh, { force: true })
+  const next = openForAppending(fresh)
+  try {
+    renameSync(path, aside)
+    try {
+      renameSync(fresh, path)
+    } catch (error) {
+      renameSync(aside, path)
+      throw error
+    }
+    return { ...next, isRegular: true }
+  } catch (error) {
+    closeSync(next.fd)
+    rmSync(fresh, { force: true })
+    throw error
+  }
+}
+
+/** False for what cannot be read back, such as `/dev/null`. */
+export const isRegularFile = (path: string): boolean => statSync(path).isFile()
 
 /** Bytes in the file now. */
 export const sizeOf = (file: AppendFile): number => fstatSync(file.fd).size

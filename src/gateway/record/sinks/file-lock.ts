@@ -12,7 +12,7 @@ import {
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { errorCode } from '../error-code.ts'
-import { SinkStartError } from './sink.ts'
+import { SinkInUseError, SinkStartError } from './sink.ts'
 
 /** How often a holder shows that it lives. */
 const HEARTBEAT_MS = 1_000
@@ -103,9 +103,9 @@ const setAside = (lockPath: string, found: string, holder: Holder | null): void 
   if (!isTheOne) throw inUse(lockPath, holder)
 }
 
-const inUse = (lockPath: string, holder: Holder | null): SinkStartError => {
+const inUse = (lockPath: string, holder: Holder | null): SinkInUseError => {
   const who = holder === null ? 'another process' : `process ${holder.pid}`
-  return new SinkStartError(
+  return new SinkInUseError(
     `another gateway writes this file: ${lockPath} is held by ${who}; two writers in one file would break its chain`,
   )
 }

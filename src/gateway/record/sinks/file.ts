@@ -2,8 +2,13 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 import type { Settings } from '../../../core/settings.ts'
 import { type ChainEnd, digest, GENESIS, linked, readLink } from '../chain.ts'
-import { type LogFileOptions, openLogFile } from './log-file.ts'
-import { defineSink, type Sink } from './sink.ts'
+import { canonicalPath, isRegularFile } from './append-file.ts'
+import { defineSink } from './define-sink.ts'
+import { lastLineOfParts } from './last-part.ts'
+import { type LogFile, type LogFileOptions, openLogFile } from './log-file.ts'
+import { createRotation, type Rotation } from './rotation.ts'
+import { type RotationConfig, rotationConfig } from './rotation-config.ts'
+import type { BareSink } from './sink.ts'
 
 const fileConfig = (s: Settings) =>
   z.strictObject({
@@ -21,10 +26,9 @@ const fileConfig = (s: Settings) =>
       .boolean()
       .default(false)
       .describe('Wait for the disk at each record, so that a power failure loses none either, default false'),
-    required: z
-      .boolean()
-      .default(true)
-      .describe('Refuse requests whose record cannot be written, default true'),
+    rotate: rotationConfig(s)
+      .optional()
+      .describe('Goes on in a new file now and then; the chain runs through all of them. Default: one file'),
   })
 
 /** The `file` sink: NDJSON, written before the request moves on, optionally as a hash chain. */
@@ -32,15 +36,15 @@ export const file = defineSink({
   type: 'file',
   config: fileConfig,
   prepare: (name, config, { clock, log }) => {
-    const { path, chain, fsync, required } = config
-    return () => createFileSink({ name, path, chain, fsync, required, clock, log })
+    const { path, chain, fsync, rotate } = config
+    return () => createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log })
   },
 })
 
 export interface FileSinkOptions extends Omit<LogFileOptions, 'accept'> {
   readonly name: string
   readonly chain: boolean
-  readonly required: boolean
+  readonly rotate?: RotationConfig
 }
 
 /**
@@ -48,35 +52,58 @@ export interface FileSinkOptions extends Omit<LogFileOptions, 'accept'> {
  *
  * Throws `SinkStartError` when the file cannot be opened, has another writer or is no log of this kind.
  */
-export const createFileSink = (options: FileSinkOptions): Sink => {
-  const { name, path, chain, required, log } = options
-  const logFile = openLogFile({ ...options, accept: chain ? mustBeChained : mustNotBeChained })
-  let end = chainEnd(path, logFile.lastLine)
-  let failing = false
+export const createFileSink = (options: FileSinkOptions): BareSink => {
+  const { name, chain } = options
+  const file = openLogFile({ ...options, accept: chain ? mustBeChained : mustNotBeChained })
+  const { end: found, rotation } = closingOnError(file, () => goOn(file, options))
+  let end = found
 
-  const write: Sink['write'] = (line, record) => {
-    const seq = end.seq + 1
-    const bytes = Buffer.from(`${chain ? linked(line, seq, end.hash) : line}\n`)
-    const failed = logFile.append(bytes)
-    noteFailure(failed)
+  const write: BareSink['write'] = (line, record) => {
+    const bytes = bytesOf(line)
+    rotation?.before(bytes.length, end)
+    const failed = file.append(bytes)
     if (failed !== null) return { failed }
-    if (chain) end = { file: end.file, writer: record.writer, seq, hash: digest(bytes.subarray(0, -1)) }
+    if (chain)
+      end = { file: end.file, writer: record.writer, seq: end.seq + 1, hash: digest(bytes.subarray(0, -1)) }
+    rotation?.after()
     return true
   }
 
-  /** Says when it starts and when it is over, not at each of a thousand requests. */
-  const noteFailure = (failed: string | null): void => {
-    if (failed === null && failing) log.info({ sink: name, file: path }, 'the audit sink works again')
-    if (failed !== null && !failing) log.error({ sink: name, file: path, failed }, 'the audit sink fails')
-    failing = failed !== null
-  }
+  const bytesOf = (line: string): Buffer =>
+    Buffer.from(`${chain ? linked(line, end.seq + 1, end.hash) : line}\n`)
 
   return {
     name,
-    required,
+    file: options.path,
     write,
-    close: logFile.close,
+    close: () => {
+      rotation?.close()
+      file.close()
+    },
     ...(chain ? { heads: () => (end.seq === 0 ? [] : [end]) } : {}),
+  }
+}
+
+/** What is to follow the last record, which may stand in the last part when the log itself is empty. */
+const goOn = (
+  file: LogFile,
+  options: FileSinkOptions,
+): { readonly end: ChainEnd; readonly rotation: Rotation | null } => {
+  const { path, chain, rotate } = options
+  if (!isRegularFile(path)) return { end: chainEnd(path, file.lastLine), rotation: null }
+  const realPath = canonicalPath(path)
+  const lastLine = chain ? (file.lastLine ?? lastLineOfParts(realPath)) : null
+  const rotation =
+    rotate === undefined ? null : createRotation({ ...options, config: rotate, path: realPath, file })
+  return { end: chainEnd(path, lastLine), rotation }
+}
+
+const closingOnError = <T>(file: LogFile, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    file.close()
+    throw error
   }
 }
 

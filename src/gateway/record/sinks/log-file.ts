@@ -4,16 +4,16 @@ import type { Log } from '../../../core/log.ts'
 import { errorCode } from '../error-code.ts'
 import {
   type AppendFile,
-  appendAll,
   canonicalPath,
-  cutBack,
   disturbance,
   openAppendFile,
+  replaceFile,
   sizeOf,
   syncFolder,
 } from './append-file.ts'
 import { type FileLock, lockFile } from './file-lock.ts'
 import { type FileTail, findTail, repairTail } from './file-tail.ts'
+import { createLineWriter } from './line-writer.ts'
 
 /** How often it is looked whether the file is still where it was. */
 const WATCH_MS = 1_000
@@ -24,6 +24,11 @@ export interface LogFile {
   readonly lastLine: Buffer | null
   /** Adds one line, newline included; null when it was written, else why not. */
   readonly append: (line: Buffer) => string | null
+  /** Bytes of the lines in it. */
+  readonly length: () => number
+  /** Goes on in an empty file of the same name; the old one is `aside` from then on. Null when that worked, else why not. */
+  readonly rotate: (aside: string) => string | null
+  /** Nothing is written afterwards. */
   readonly close: () => void
 }
 
@@ -46,43 +51,53 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
   const opened = openLocked(options)
   const { lock } = opened
   let { file } = opened
-  let { length, lastLine } = opened.tail
-  /** A failed write may have left a piece behind `length`. */
-  let dirty = false
+  let { lastLine } = opened.tail
+  let writer = createLineWriter(file, opened.tail.length, fsync)
   /** What somebody else did, so that nothing is written until it is put right. */
   let broken: string | null = null
 
   const append = (line: Buffer): string | null => {
     if (!lock.isHeld()) return 'another gateway has taken the file over'
     if (broken !== null) return broken
+    const failed = writer.append(line)
+    if (failed === null) lastLine = line.subarray(0, -1)
+    return failed
+  }
+
+  const goOnIn = (next: AppendFile, from: number): void => {
+    closeSync(file.fd)
+    file = next
+    writer = createLineWriter(next, from, fsync)
+  }
+
+  const rotate = (aside: string): string | null => {
+    if (!file.isRegular) return 'it is not a file'
+    // What is not as it should be is left for `watch`, or for the next line, to put right.
+    if (!lock.isHeld() || broken !== null || writer.isDirty()) return 'it cannot be written to'
+    if (disturbance(file, path, writer.length()) !== null) return 'it was touched by somebody else'
     try {
-      if (dirty) cutBack(file, length)
-      dirty = true
-      appendAll(file.fd, line, fsync)
+      goOnIn(replaceFile(canonicalPath(path), aside), 0)
     } catch (error) {
-      tidy()
       return errorCode(error)
     }
-    dirty = false
-    length += line.length
-    lastLine = line.subarray(0, -1)
+    if (fsync) syncNames(aside)
     return null
   }
 
-  const tidy = (): void => {
+  /** The lines are safe by themselves: what a power failure could undo is the renaming. */
+  const syncNames = (aside: string): void => {
     try {
-      cutBack(file, length)
-      dirty = false
-    } catch {
-      // `dirty` stays set: the next line is only written once this has worked.
+      syncFolder(aside)
+    } catch (error) {
+      log.warn({ file: path, code: errorCode(error) }, 'the folder of the audit file cannot be synced')
     }
   }
 
   /** Somebody else's `mv`, `rm` or `truncate` must not make records vanish in silence. */
   const watch = (): void => {
-    if (dirty || broken === WAS_CUT) return
+    if (writer.isDirty() || broken === WAS_CUT) return
     const before = broken
-    const found = disturbance(file, path, length)
+    const found = disturbance(file, path, writer.length())
     broken = null
     if (found?.kind === 'replaced') follow()
     if (found?.kind === 'resized') adopt(found.size)
@@ -96,7 +111,7 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
 
   /** Lines that were added stay; a file that was emptied, as by a rotation, is gone on with; another cut is not. */
   const adopt = (size: number): void => {
-    if (size === 0 || size > length) length = size
+    if (size === 0 || size > writer.length()) writer = createLineWriter(file, size, fsync)
     else broken = WAS_CUT
   }
 
@@ -106,10 +121,8 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
     const size = sizeOf(next)
     const isOurs = size === 0 || endsWith(next, size, lastLine)
     broken = isOurs ? null : 'the file was replaced by another'
-    closeSync(isOurs ? file.fd : next.fd)
-    if (!isOurs) return
-    file = next
-    length = size
+    if (isOurs) goOnIn(next, size)
+    else closeSync(next.fd)
   }
 
   const stopWatching = every(watchMs, watch, (error) =>
@@ -118,8 +131,12 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
   return {
     lastLine,
     append,
+    length: () => writer.length(),
+    rotate,
     close: () => {
       stopWatching()
+      // The number of a closed file may soon be that of another.
+      broken = 'it was closed'
       closeSync(file.fd)
       lock.release()
     },

@@ -1,5 +1,3 @@
-import type { z } from 'zod'
-import type { Preparation, Settings } from '../../../core/settings.ts'
 import type { ChainEnd } from '../chain.ts'
 import type { DecisionRecord } from '../decision-record.ts'
 
@@ -8,48 +6,75 @@ export interface SinkFailure {
   readonly failed: string
 }
 
-/** A place where records are kept. */
-export interface Sink {
+/** What one kind of sink does by itself. */
+export interface BareSink {
   /** The entry in the configuration, for messages. */
   readonly name: string
-  /** True: a request whose record this sink did not take is refused. */
-  readonly required: boolean
   /**
    * Keeps one record; it has left the process when this returns true.
    *
    * @param line the record as JSON on one line, without the newline. A sink may only add fields at its end.
    */
   readonly write: (line: string, record: DecisionRecord) => true | SinkFailure
-  /** Releases what the sink holds. Nothing is written afterwards. */
+  /**
+   * Lets go of what the sink holds, at once: another one may be opened in the same place right after. What was kept
+   * and not sent on stays for the next one. Nothing is written afterwards.
+   */
   readonly close: () => void
+  /** Sends on what is only kept here so far; resolves when that is done, fails, or the signal is aborted. */
+  readonly flush?: (signal: AbortSignal) => Promise<void>
+  /** The file of lines that is written now, to be read back; only for sinks that write one. */
+  readonly file?: string
   /** The ends of the chains that this sink writes; only for sinks that chain. */
   readonly heads?: () => readonly ChainEnd[]
+  /** What became of records after they were kept; only for sinks that send them on. */
+  readonly delivery?: () => Delivery
+}
+
+/** A place where records are kept. */
+export interface Sink extends BareSink {
+  /** True: a request whose record this sink did not take is refused. */
+  readonly required: boolean
+  /** What this sink is shown of a record; left out: all of it. */
+  readonly redact?: (record: DecisionRecord) => DecisionRecord
+  /** Counts since the sink was opened. */
+  readonly stats?: () => SinkStats
+}
+
+/** Records that are sent on. */
+export interface Delivery {
+  /** Records that the other side has acknowledged. */
+  readonly delivered: number
+  /** Records that it has not, and their bytes on this disk. */
+  readonly spoolRecords: number
+  readonly spoolBytes: number
+  readonly lastError: SinkError | null
+}
+
+export interface SinkStats extends Partial<Omit<Delivery, 'lastError'>> {
+  /** Records that were kept. */
+  readonly written: number
+  /** Records that could not be kept, whose requests were refused for it. */
+  readonly failed: number
+  /** Records that could not be kept and are lost, since the sink is not required. */
+  readonly dropped: number
+  /** The last thing that went wrong, also when all is well again. */
+  readonly lastError: SinkError | null
+}
+
+export interface SinkError {
+  /** RFC 3339. */
+  readonly time: string
+  /** Holds nothing of a record. */
+  readonly message: string
 }
 
 /** A sink that cannot be opened: a mistake of the operator or of the machine, found before anything is served. */
 export class SinkStartError extends Error {
-  readonly code = 'ERR_AUDIT_SINK'
+  readonly code: string = 'ERR_AUDIT_SINK'
 }
 
-/** One kind of sink, its configuration type erased so that all kinds fit one table. */
-export interface SinkKind<Schema extends z.ZodObject = z.ZodObject> {
-  readonly type: string
-  readonly config: (settings: Settings) => Schema
-  /** Checks and reports; the factory opens the sink, and throws `SinkStartError` when that is impossible. */
-  readonly prepare: (name: string, config: unknown, preparation: Preparation) => () => Sink
+/** Another writer has what the sink wants for itself. */
+export class SinkInUseError extends SinkStartError {
+  override readonly code = 'ERR_AUDIT_SINK_IN_USE'
 }
-
-/**
- * Declares a kind of sink.
- *
- * Does not check that `prepare` is given what `config` parsed: that is the caller's part.
- */
-export const defineSink = <Schema extends z.ZodObject>(definition: {
-  readonly type: string
-  readonly config: (settings: Settings) => Schema
-  readonly prepare: (name: string, config: z.output<Schema>, preparation: Preparation) => () => Sink
-}): SinkKind<Schema> => ({
-  ...definition,
-  // The one cast: the table of kinds cannot know the type that belongs to each `type` literal.
-  prepare: (name, config, preparation) => definition.prepare(name, config as z.output<Schema>, preparation),
-})

@@ -44,7 +44,7 @@ test('a lock of another machine is respected while it gives signs of life', asyn
   })
   t.after(() => beating.kill())
   await once(beating.stdout, 'data')
-  assert.throws(() => lockFile(path, { staleAfterMs: 3_600_000 }), { code: 'ERR_AUDIT_SINK' })
+  assert.throws(() => lockFile(path, { staleAfterMs: 3_600_000 }), { code: 'ERR_AUDIT_SINK_IN_USE' })
 })
 
 test('a holder notices that its lock was taken over, and leaves the new one alone', (t) => {

@@ -23,12 +23,12 @@ import { systemClock } from '../../../../src/core/clock.ts'
 import { readLink } from '../../../../src/gateway/record/chain.ts'
 import { SinkStartError } from '../../../../src/gateway/record/sinks/sink.ts'
 import { verifyLogs } from '../../../../src/gateway/record/verify.ts'
-import { chainOf, fileSink, keepingLog, linesOf, temporaryFolder, writeShort } from '../samples.ts'
+import { chainOf, fileSink, guarded, keepingLog, linesOf, temporaryFolder, writeShort } from '../samples.ts'
 
 const WRITER = fileURLToPath(new URL('./writer-process.js', import.meta.url))
 
-const rulesOf = (...files: readonly string[]): readonly string[] => {
-  const verification = verifyLogs(files, [])
+const rulesOf = async (...files: readonly string[]): Promise<readonly string[]> => {
+  const verification = await verifyLogs(files, { heads: [] })
   assert.ok('findings' in verification)
   return verification.findings.map(({ line, rule }) => `${line} ${rule}`)
 }
@@ -38,7 +38,7 @@ const seqsOf = (path: string): readonly (number | undefined)[] =>
 
 const startError = (message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof SinkStartError)
-  assert.equal(error.code, 'ERR_AUDIT_SINK')
+  assert.match(error.code, /^ERR_AUDIT_SINK/)
   assert.match(error.message, message)
   return true
 }
@@ -165,7 +165,7 @@ test('what is no file is refused at start', (t) => {
 
 test('a full disk fails each write until there is room, is logged once, and the chain does not move', () => {
   const { log, lines } = keepingLog()
-  const sink = fileSink('/dev/full', { log })
+  const sink = guarded(fileSink('/dev/full'), { log })
   assert.deepEqual(writeShort(sink, 'a'), { failed: 'ENOSPC' })
   assert.deepEqual(writeShort(sink, 'b'), { failed: 'ENOSPC' })
   assert.deepEqual(sink.heads?.(), [])
@@ -177,7 +177,7 @@ test('a full disk fails each write until there is room, is logged once, and the 
   assert.ok(!existsSync('/dev/full.lock'))
 })
 
-test('a write that the system cut short leaves nothing behind, and a smaller record still fits', (t) => {
+test('a write that the system cut short leaves nothing behind, and a smaller record still fits', async (t) => {
   const path = join(temporaryFolder(t), 'log.ndjson')
   // Under a limit on the size of files, write(2) takes what fits and then fails: as on a disk that fills up.
   const command = 'ulimit -f 4; exec "$0" "$@"'
@@ -185,7 +185,7 @@ test('a write that the system cut short leaves nothing behind, and a smaller rec
   const output = execFileSync('bash', ['-c', command, ...args], { encoding: 'utf8' })
   assert.deepEqual(output.trim().split('\n'), ['written', 'written', 'EFBIG', 'EFBIG', 'written'])
   assert.deepEqual(seqsOf(path), [1, 2, 3])
-  assert.deepEqual(rulesOf(path), [])
+  assert.deepEqual(await rulesOf(path), [])
 })
 
 test('a second writer of a file is refused, whatever name it uses', async (t) => {
@@ -223,7 +223,7 @@ test('no record that was acknowledged is lost by kill -9, and the next process g
     acknowledged.filter((id) => !written.has(id)),
     [],
   )
-  assert.deepEqual(rulesOf(path), [])
+  assert.deepEqual(await rulesOf(path), [])
 })
 
 /** A sink whose watch over its file is driven by hand. */
@@ -243,7 +243,7 @@ for (const [what, move] of Object.entries({
     truncateSync(path)
   },
 })) {
-  test(`the chain goes on in a new file when the old one ${what}`, (t) => {
+  test(`the chain goes on in a new file when the old one ${what}`, async (t) => {
     const path = join(temporaryFolder(t), 'log.ndjson')
     const { sink, lines, look } = watched(t, path)
     writeShort(sink, 'a')
@@ -251,7 +251,7 @@ for (const [what, move] of Object.entries({
     look()
     assert.equal(writeShort(sink, 'b'), true)
     assert.deepEqual([seqsOf(`${path}.1`), seqsOf(path)], [[1], [2]])
-    assert.deepEqual(rulesOf(`${path}.1`, path), [])
+    assert.deepEqual(await rulesOf(`${path}.1`, path), [])
     look()
     assert.deepEqual(
       lines.map(({ level }) => level),
@@ -288,7 +288,7 @@ test('nothing is written to a log that somebody has cut', (t) => {
   assert.deepEqual(writeShort(sink, 'c'), { failed: 'the file was cut by somebody else' })
 })
 
-test('a line that somebody else has added stays, is logged, and is found by verification', (t) => {
+test('a line that somebody else has added stays, is logged, and is found by verification', async (t) => {
   const path = join(temporaryFolder(t), 'log.ndjson')
   const { sink, lines, look } = watched(t, path)
   writeShort(sink, 'a')
@@ -296,7 +296,7 @@ test('a line that somebody else has added stays, is logged, and is found by veri
   look()
   writeShort(sink, 'b')
   assert.equal(lines.length, 1)
-  assert.deepEqual(rulesOf(path), ['2 inserted'])
+  assert.deepEqual(await rulesOf(path), ['2 inserted'])
 })
 
 test('a folder can be made for several sinks at once', (t) => {

@@ -1,0 +1,64 @@
+import type { Clock } from '../../../core/clock.ts'
+import type { Log } from '../../../core/log.ts'
+import type { DecisionRecord } from '../decision-record.ts'
+import type { BareSink, Sink, SinkError } from './sink.ts'
+
+export interface GuardOptions {
+  readonly required: boolean
+  /** True for the records that the sink is to get; null: all. */
+  readonly accepts: ((record: DecisionRecord) => boolean) | null
+  /** Makes the record that the sink is to see; null: all of it. */
+  readonly redact: ((record: DecisionRecord) => DecisionRecord) | null
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What is the same for every kind of sink: which records it gets, what it sees of them, and how it fared. */
+export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
+  const { required, accepts, redact, clock, log } = options
+  const { name, delivery } = sink
+  let written = 0
+  let failed = 0
+  let dropped = 0
+  let lastError: SinkError | null = null
+  let failing = false
+
+  /** Says when it starts and when it is over, not at each of a thousand requests. */
+  const noteFailure = (message: string): void => {
+    if (required) failed += 1
+    else dropped += 1
+    lastError = { time: new Date(clock.nowMs()).toISOString(), message }
+    if (!failing) log.error({ sink: name, required, failed: message }, 'the audit sink fails')
+    failing = true
+  }
+
+  const noteSuccess = (): void => {
+    written += 1
+    if (failing) log.info({ sink: name, required, failed, dropped }, 'the audit sink works again')
+    failing = false
+  }
+
+  return {
+    ...sink,
+    required,
+    ...(redact !== null && { redact }),
+    write: (line, record) => {
+      if (accepts?.(record) === false) return true
+      const shown = redact === null ? record : redact(record)
+      const result = sink.write(shown === record ? line : JSON.stringify(shown), shown)
+      if (result === true) noteSuccess()
+      else noteFailure(result.failed)
+      return result
+    },
+    stats: () => {
+      const sent = delivery?.()
+      const newest = newer(lastError, sent?.lastError ?? null)
+      return { written, failed, dropped, ...sent, lastError: newest }
+    },
+  }
+}
+
+const newer = (left: SinkError | null, right: SinkError | null): SinkError | null => {
+  if (left === null || right === null) return left ?? right
+  return left.time > right.time ? left : right
+}
