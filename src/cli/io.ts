@@ -10,6 +10,8 @@ export interface CommandIo {
   readonly colour: boolean
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopRequested: () => Promise<void>
+  /** Calls back at each SIGHUP from now on, which then does not end the process. */
+  readonly reloadRequested: (listener: () => void) => void
 }
 
 /** Exit codes of every command: all is well, findings (or a deny), bad usage or configuration. */
