@@ -133,6 +133,8 @@ export interface Gateway {
   /** Resolves when `forward` has given as many outcomes. */
   readonly settled: (count: number) => Promise<void>
   readonly pauses: () => number
+  /** Closes the listener, giving what is open this long. */
+  readonly drain: (timeoutMs: number) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -205,6 +207,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
         ? Promise.resolve()
         : new Promise((resolve) => waiting.push({ count, resolve })),
     pauses: () => pauses,
+    drain: listener.close,
     close: async () => {
       await listener.close(0)
       await core.close(AbortSignal.abort())
