@@ -23,7 +23,10 @@ const aptGet = (...args) =>
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   })
 
-const installServers = (packages) => {
+/** Installs what is missing with the distribution's package manager, where that is there and allowed. */
+export const installMissing = (servers) => {
+  const packages = servers.filter(({ command }) => !isOnPath(command)).map(({ aptPackage }) => aptPackage)
+  if (packages.length === 0 || !canInstall()) return
   aptGet('update')
   aptGet('install', '--no-install-recommends', ...packages)
 }
@@ -37,7 +40,7 @@ export const describeMissing = (servers) =>
 
 /** Installs the servers that are missing where that is possible, and says what could not be installed. */
 export const fetchServers = () => {
-  const missing = () => SERVERS.filter(({ command }) => !isOnPath(command))
-  if (missing().length > 0 && canInstall()) installServers(missing().map(({ aptPackage }) => aptPackage))
-  for (const line of describeMissing(missing())) console.log(line)
+  installMissing(SERVERS)
+  const missing = SERVERS.filter(({ command }) => !isOnPath(command))
+  for (const line of describeMissing(missing)) console.log(line)
 }

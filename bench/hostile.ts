@@ -1,0 +1,63 @@
+// Callers that hold on to the gateway, as a program of its own; says `ready` when all are there.
+import { connect, type Socket } from 'node:net'
+
+const [port = '', host = '', idle = '2000', slow = '300'] = process.argv.slice(2)
+const DRIP_MS = 1000
+
+type Manner = (socket: Socket) => () => void
+
+const nothing = (): void => undefined
+
+const idles: Manner = () => nothing
+
+/** A header field's name a byte a second, for ever. */
+const slowHeaders: Manner = (socket) => {
+  socket.write(`GET /public/42 HTTP/1.1\r\nHost: ${host}\r\nX-`)
+  return () => socket.write('a')
+}
+
+/** A body of a megabyte, a byte a second. */
+const slowBody: Manner = (socket) => {
+  socket.write(`POST /upload HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1048576\r\n\r\n`)
+  return () => socket.write('a')
+}
+
+/** Asks for sixteen megabytes and does not read them. */
+const slowRead: Manner = (socket) => {
+  socket.pause()
+  socket.write(`GET /large HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  return nothing
+}
+
+const drips = new Map<Socket, () => void>()
+let number = 0
+
+/** A caller that comes back when it is cut; each from another address, as far as loopback has them. */
+const hold = (manner: Manner): Promise<void> =>
+  new Promise((resolve) => {
+    number += 1
+    const localAddress = `127.0.${1 + (number % 200)}.${1 + (Math.floor(number / 200) % 200)}`
+    const socket = connect({ port: Number(port), host: '127.0.0.1', localAddress }, () => {
+      drips.set(socket, manner(socket))
+      resolve()
+    })
+    socket.on('error', nothing)
+    socket.on('close', () => {
+      drips.delete(socket)
+      setTimeout(() => void hold(manner), 100)
+    })
+  })
+
+const many = (count: string, manner: Manner): Promise<void>[] =>
+  Array.from({ length: Number(count) }, () => hold(manner))
+
+await Promise.all([
+  ...many(idle, idles),
+  ...many(slow, slowHeaders),
+  ...many(slow, slowBody),
+  ...many(slow, slowRead),
+])
+setInterval(() => {
+  for (const drip of drips.values()) drip()
+}, DRIP_MS)
+process.stdout.write('ready\n')

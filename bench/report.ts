@@ -1,0 +1,149 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Load } from './load.ts'
+import type { Abuse, Memory } from './scenarios.ts'
+import { ENFORCED, HTTP_PROXY, PUBLIC } from './subjects.ts'
+
+/** One turn of one subject in a closed loop. */
+export interface Turn extends Load {
+  readonly cpuUsPerRequest: number
+}
+
+export interface Measured {
+  readonly name: string
+  /** One a round. */
+  readonly turns: readonly Turn[]
+  readonly fixed: Load | null
+}
+
+export interface Result {
+  readonly at: string
+  readonly machine: Readonly<Record<string, string | number | boolean>>
+  readonly settings: Readonly<Record<string, string | number>>
+  readonly subjects: readonly Measured[]
+  /** What was left out, and why. */
+  readonly absent: readonly string[]
+  readonly abuse: Abuse | null
+  readonly memory: Memory | null
+}
+
+/** What a reader needs to know of the machine to make sense of the figures; nothing that identifies it. */
+export const describeMachine = (isPinned: boolean): Result['machine'] => ({
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: availableParallelism(),
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  system: `${platform()} ${arch()} ${release()}`,
+  node: process.version,
+  pinned: isPinned,
+})
+
+/** The middle one; of an even number, the lower. */
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN
+
+const turnsOf = (result: Result, name: string): readonly Turn[] =>
+  result.subjects.find((subject) => subject.name === name)?.turns ?? []
+
+/** How many times as many requests `name` did as `base`: the median of the rounds' own ratios; null when one is absent. */
+export const ratio = (result: Result, name: string, base: string): number | null => {
+  const bases = turnsOf(result, base)
+  const ratios = turnsOf(result, name).flatMap(({ requestsPerSecond }, round) => {
+    const other = bases[round]
+    return other === undefined ? [] : [requestsPerSecond / other.requestsPerSecond]
+  })
+  return ratios.length === 0 ? null : median(ratios)
+}
+
+const of = (turns: readonly Turn[], key: keyof Turn): number => median(turns.map((turn) => turn[key]))
+
+const milliseconds = (us: number): string => (us / 1000).toFixed(2)
+
+const whole = (value: number): string => Math.round(value).toLocaleString('en')
+
+const times = (value: number | null): string => (value === null ? '' : value.toFixed(2))
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
+  const widths = head.map((cell, at) => Math.max(cell.length, ...rows.map((row) => (row[at] ?? '').length)))
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join(' | ')} |`
+  const rule = `|${widths.map((width, at) => (at === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  return [line(head), rule, ...rows.map(line)].join('\n')
+}
+
+const subjectsTable = (result: Result): string =>
+  table(
+    [
+      'subject',
+      'requests/s',
+      '× http-proxy',
+      '× public',
+      'p50 ms',
+      'p99 ms',
+      'CPU µs',
+      'p50 fixed',
+      'p99 fixed',
+    ],
+    result.subjects.map(({ name, turns, fixed }) => [
+      name,
+      whole(of(turns, 'requestsPerSecond')),
+      times(ratio(result, name, HTTP_PROXY)),
+      times(ratio(result, name, PUBLIC)),
+      milliseconds(of(turns, 'p50Us')),
+      milliseconds(of(turns, 'p99Us')),
+      whole(of(turns, 'cpuUsPerRequest')),
+      fixed === null ? '' : milliseconds(fixed.p50Us),
+      fixed === null ? '' : milliseconds(fixed.p99Us),
+    ]),
+  )
+
+const atLeast = (value: number | null, least: number): string =>
+  value === null ? 'not measured' : `${times(value)} ${judged(value >= least)}`
+
+const judged = (holds: boolean): string => (holds ? 'holds' : 'FALLS SHORT')
+
+const MEBIBYTE = 1024 * 1024
+
+const aims = (result: Result): readonly string[] => {
+  const overProxy = ratio(result, ENFORCED, HTTP_PROXY)
+  const overPublic = ratio(result, ENFORCED, PUBLIC)
+  const { abuse, memory } = result
+  const worse = abuse === null ? null : abuse.abused.p99Us / abuse.calm.p99Us
+  const megabytes = memory === null ? null : memory.fullBytes / MEBIBYTE
+  return [
+    `enforced at least 1.6 × bare http-proxy: ${atLeast(overProxy, 1.6)}`,
+    `enforced at least 0.85 × public: ${atLeast(overPublic, 0.85)}`,
+    abuse === null || worse === null
+      ? 'under abuse: not measured'
+      : `p99 with ${abuse.idleConnections} idle connections and ${abuse.slowConnections} each of slow headers, bodies and readers, at most 3 × calm: ` +
+        `${milliseconds(abuse.abused.p99Us)} ms / ${milliseconds(abuse.calm.p99Us)} ms = ${times(worse)} ${judged(worse <= 3)}`,
+    memory === null || megabytes === null
+      ? 'memory: not measured'
+      : `${whole(memory.tokens)} tokens, ${memory.routes} routes, ${whole(memory.grants)} grants in 400 MiB: ` +
+        `${whole(megabytes)} MiB resident (${whole(memory.emptyBytes / MEBIBYTE)} before) ${judged(megabytes <= 400)}`,
+  ]
+}
+
+/** The whole result as Markdown, which also reads well on a terminal. */
+export const describe = (result: Result): string =>
+  [
+    subjectsTable(result),
+    '',
+    `${Object.entries(result.settings)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(', ')}; ${Object.entries(result.machine)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(', ')}`,
+    ...result.absent.map((line) => `absent: ${line}`),
+    '',
+    ...aims(result).map((line) => `- ${line}`),
+    '',
+  ].join('\n')
+
+/** Writes the result with its table below `folder`. @returns the file. */
+export const keep = (result: Result, folder: string): string => {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, `${result.at.slice(0, 19).replaceAll(':', '-')}.json`)
+  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`)
+  return file
+}

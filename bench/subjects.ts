@@ -1,0 +1,176 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { caddyCommand, nginxCommand } from './peers.ts'
+import { findCommand, freePort, nodeServer, type Running, startProcess } from './processes.ts'
+import { layOutWorld, type World, type WorldOptions } from './world.ts'
+
+/** What is measured: something that listens in front of the application, or the application itself. */
+export interface Subject {
+  readonly name: string
+  readonly port: number
+  readonly path: string
+  /** Whose CPU time counts as the subject's. */
+  readonly pids: readonly number[]
+  /** So many tokens; one when `freshTokens` is false. */
+  readonly tokens: (count: number) => readonly string[]
+  /** A token that was never seen with every request. */
+  readonly freshTokens: boolean
+  readonly stop: () => Promise<void>
+}
+
+/** Names that ratios refer to. */
+export const HTTP_PROXY = 'http-proxy, bare'
+export const ENFORCED = 'Sallyport, enforced, live grant'
+export const PUBLIC = 'Sallyport, public route'
+
+const BIN = fileURLToPath(new URL('../../bin/sallyport', import.meta.url))
+
+/** A gateway process on a world of its own. */
+export interface SallyportProcess extends Running {
+  readonly world: World
+  readonly port: number
+  readonly adminPort: number
+}
+
+/** Starts the command as a user would, on one core. */
+export const startSallyport = async (
+  options: Omit<WorldOptions, 'port' | 'adminPort'>,
+): Promise<SallyportProcess> => {
+  const port = await freePort()
+  const adminPort = await freePort()
+  const world = layOutWorld({ ...options, port, adminPort })
+  const running = await startProcess(
+    'subject',
+    [process.execPath, BIN, 'serve', '--config', world.configurationFile],
+    port,
+    { NODE_ENV: 'production', BENCH_ADMIN_TOKEN: 'a-token-of-the-bench-that-nobody-uses' },
+  )
+  return { ...running, world, port, adminPort }
+}
+
+interface Way {
+  readonly name: string
+  readonly path: string
+  readonly grants: WorldOptions['grants']
+  readonly freshTokens: boolean
+}
+
+const WAYS: readonly Way[] = [
+  { name: PUBLIC, path: '/public/42', grants: 'ttl: 5m', freshTokens: false },
+  { name: ENFORCED, path: '/accounts/42', grants: 'ttl: 5m', freshTokens: false },
+  { name: 'Sallyport, enforced, Cedar every time', path: '/accounts/42', grants: 'none', freshTokens: false },
+  {
+    name: 'Sallyport, enforced, new token every time',
+    path: '/accounts/42',
+    grants: 'ttl: 5m',
+    freshTokens: true,
+  },
+]
+
+const sallyport =
+  (way: Way) =>
+  async (backendPort: number): Promise<Subject> => {
+    const { world, pid, port, stop } = await startSallyport({ backendPort, routes: 200, grants: way.grants })
+    const one = [world.token('alice')]
+    return {
+      ...way,
+      port,
+      pids: [pid],
+      tokens: (count) =>
+        way.freshTokens ? Array.from({ length: count }, (_, at) => world.token(`user-${at}`)) : one,
+      stop,
+    }
+  }
+
+// The peers check nothing, so any text is a credential to them; this one is as long as a real one.
+const CREDENTIAL = ['x'.repeat(320)]
+
+const plain = (name: string, port: number, ...parts: readonly Running[]): Subject => ({
+  name,
+  port,
+  path: '/accounts/42',
+  pids: parts.map(({ pid }) => pid),
+  tokens: () => CREDENTIAL,
+  freshTokens: false,
+  stop: async () => {
+    await Promise.all(parts.map((part) => part.stop()))
+  },
+})
+
+const node =
+  (name: string, file: string, ...args: readonly string[]) =>
+  async (backendPort: number): Promise<Subject> => {
+    const port = await freePort()
+    return plain(
+      name,
+      port,
+      await startProcess('subject', nodeServer(file, port, backendPort, ...args), port),
+    )
+  }
+
+const startDecisionService = async (): Promise<readonly [number, Running]> => {
+  const port = await freePort()
+  return [port, await startProcess('subject', nodeServer('decision-service', port), port)]
+}
+
+type Start = (backendPort: number, scratch: string) => Promise<Subject>
+
+const nginx =
+  (file: string, name: string, asksFirst: boolean): Start =>
+  async (backendPort, scratch) => {
+    const port = await freePort()
+    const [decisionPort, decisions] = await startDecisionService()
+    const ports = { port, backendPort, decisionPort }
+    const folder = join(scratch, asksFirst ? 'nginx-auth' : 'nginx')
+    const proxy = await startProcess('subject', nginxCommand(file, folder, ports, asksFirst), port)
+    if (asksFirst) return plain(name, port, proxy, decisions)
+    await decisions.stop()
+    return plain(name, port, proxy)
+  }
+
+const caddy =
+  (file: string, name: string): Start =>
+  async (backendPort, scratch) => {
+    const port = await freePort()
+    const [decisionPort, decisions] = await startDecisionService()
+    const command = caddyCommand(file, join(scratch, 'caddy'), { port, backendPort, decisionPort })
+    const home = join(scratch, 'caddy')
+    const proxy = await startProcess('subject', command, port, {
+      GOMAXPROCS: '1',
+      XDG_DATA_HOME: home,
+      XDG_CONFIG_HOME: home,
+    })
+    return plain(name, port, proxy, decisions)
+  }
+
+export interface Candidate {
+  readonly name: string
+  readonly start: Start
+  /** The command that it needs and that is not there, or null. */
+  readonly missing: string | null
+}
+
+const peer = (command: string, name: string, make: (file: string) => Start): Candidate => {
+  const file = findCommand(command)
+  return { name, missing: file === null ? command : null, start: make(file ?? command) }
+}
+
+/** All that is measured, in the order of the table. */
+export const candidates = (): readonly Candidate[] => [
+  {
+    name: 'the application alone',
+    missing: null,
+    start: async (backendPort) => plain('the application alone', backendPort),
+  },
+  { name: HTTP_PROXY, missing: null, start: node(HTTP_PROXY, 'http-proxy') },
+  {
+    name: 'http-proxy, kept connections',
+    missing: null,
+    start: node('http-proxy, kept connections', 'http-proxy', 'kept'),
+  },
+  { name: 'undici, bare', missing: null, start: node('undici, bare', 'undici-proxy') },
+  ...WAYS.map((way) => ({ name: way.name, missing: null, start: sallyport(way) })),
+  peer('nginx', 'nginx, bare', (file) => nginx(file, 'nginx, bare', false)),
+  peer('nginx', 'nginx, auth_request', (file) => nginx(file, 'nginx, auth_request', true)),
+  peer('caddy', 'Caddy, forward_auth', (file) => caddy(file, 'Caddy, forward_auth')),
+]

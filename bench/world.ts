@@ -1,0 +1,133 @@
+import { createSign, generateKeyPairSync } from 'node:crypto'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const ISSUER = 'https://idp.bench.example'
+const KEY_ID = 'bench-1'
+const LIFE_SECONDS = 3600
+
+/** What every request of the bench asks for, so that each subject parses, and the application sees, the same. */
+export const HOST = 'bank.bench.example'
+
+/** A directory with a configuration to serve, and tokens that it accepts. */
+export interface World {
+  readonly directory: string
+  readonly configurationFile: string
+  /** A valid ES256 token; each has its own `jti`, so that no two are one credential. */
+  readonly token: (subject: string) => string
+}
+
+export interface WorldOptions {
+  readonly port: number
+  readonly adminPort: number
+  readonly backendPort: number
+  /** Each route is `GET /s<n>/accounts/{accountId}`; the first is also `GET /accounts/{accountId}`. */
+  readonly routes: number
+  readonly grants: 'ttl: 5m' | 'none'
+}
+
+const gatewayFile = ({ port, adminPort, backendPort }: WorldOptions): string => `version: 1
+listeners: [{ bind: 127.0.0.1:${port} }]
+admin: { bind: 127.0.0.1:${adminPort}, token: { env: BENCH_ADMIN_TOKEN } }
+authenticators:
+  staff:
+    type: jwt
+    issuer: ${ISSUER}
+    audience: bank
+    jwksFile: jwks.json
+    algorithms: [ES256]
+    subject: { type: User, id: $claims.sub, properties: { groups: $claims.groups } }
+engines:
+  bank: { type: cedar, policies: [../policies/*.cedar], schema: ../policies/bank.cedarschema }
+grants: { store: memory, ttl: 5m, maxEntries: 200000, maxBytes: 268435456 }
+audit: [{ type: file, path: ../log/decisions.ndjson, chain: true }]
+upstreams:
+  core: { url: "http://127.0.0.1:${backendPort}" }
+routes: [routes/*.yaml]
+`
+
+const enforcedRoute = (name: string, path: string, grants: WorldOptions['grants']): string => `
+  - name: ${name}
+    match: GET ${path}
+    evaluation:
+      action: read
+      resource: { type: Account, id: $path.accountId }
+      context: { sensitivity: high }
+    headers: { X-Remote-User: $subject.id }
+    grant: ${grants === 'none' ? 'none' : `{ ${grants} }`}`
+
+const routeMap = ({ routes, grants }: WorldOptions): string => {
+  const numbered = Array.from({ length: routes - 1 }, (_, at) =>
+    enforcedRoute(`read-${at + 1}`, `/s${at + 1}/accounts/{accountId}`, grants),
+  )
+  return `defaults: { host: ${HOST}, upstream: core, engine: bank, authenticate: [staff] }
+routes:${enforcedRoute('read', '/accounts/{accountId}', grants)}${numbered.join('')}
+  - { name: public, match: "GET /public/{accountId}", access: public }
+  - { name: large, match: GET /large, access: public }
+  - { name: upload, match: POST /upload, access: public }
+`
+}
+
+const SCHEMA = `entity User { groups: Set<String> };
+entity Account;
+action read appliesTo { principal: User, resource: Account, context: { sensitivity: String } };
+`
+
+const POLICIES = `@id("clerks-read")
+permit (principal is User, action == Action::"read", resource is Account)
+when { principal.groups.contains("clerks") };
+
+@id("auditors-read")
+permit (principal is User, action == Action::"read", resource is Account)
+when { principal.groups.contains("auditors") && context.sensitivity != "secret" };
+
+@id("closed-accounts")
+forbid (principal, action == Action::"read", resource == Account::"closed");
+`
+
+const base64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** Lays out a bank of so many routes below a new temporary directory. */
+export const layOutWorld = (options: WorldOptions): World => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: KEY_ID, alg: 'ES256', use: 'sig' }
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
+  const files = {
+    'config/sallyport.yaml': gatewayFile(options),
+    'config/routes/bank.yaml': routeMap(options),
+    'config/jwks.json': JSON.stringify({ keys: [jwk] }),
+    'policies/bank.cedar': POLICIES,
+    'policies/bank.cedarschema': SCHEMA,
+  }
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(directory, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content)
+  }
+  mkdirSync(join(directory, 'log'))
+  const header = base64url({ alg: 'ES256', typ: 'JWT', kid: KEY_ID })
+  const now = Math.floor(Date.now() / 1000)
+  let tokens = 0
+  return {
+    directory,
+    configurationFile: join(directory, 'config/sallyport.yaml'),
+    token: (subject) => {
+      tokens += 1
+      const payload = base64url({
+        iss: ISSUER,
+        aud: 'bank',
+        sub: subject,
+        iat: now,
+        exp: now + LIFE_SECONDS,
+        jti: `t${tokens}`,
+        groups: ['clerks'],
+      })
+      const signed = `${header}.${payload}`
+      const signature = createSign('sha256')
+        .update(signed)
+        .sign({ key: privateKey, dsaEncoding: 'ieee-p1363' })
+      return `${signed}.${signature.toString('base64url')}`
+    },
+  }
+}
