@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
+import type { Departure } from './departure.ts'
 import type { HeaderPairs } from './headers.ts'
 
 /** What the transport read of a request before its body, not interpreted. */
@@ -41,8 +42,12 @@ export interface Upgrade {
   readonly onGoAway: (listener: () => void) => void
 }
 
-/** One request and the way to answer it; what a transport hands to the pipeline. */
-export interface Exchange {
+/**
+ * One request and the way to answer it; what a transport hands to the pipeline.
+ *
+ * Its caller has gone when the connection ends before the answer is complete.
+ */
+export interface Exchange extends Departure {
   readonly head: RequestHead
   /**
    * The request body with its transfer coding removed; empty when there is none.
@@ -52,8 +57,6 @@ export interface Exchange {
    */
   readonly body: Readable
   readonly reply: Reply
-  /** Aborted when the caller goes away before the answer is complete. Made on first use. */
-  readonly signal: () => AbortSignal
   /** There when the request is a WebSocket handshake. */
   readonly upgrade?: Upgrade
 }

@@ -69,5 +69,6 @@ const inertExchange = (
     end: () => undefined,
     abort: () => undefined,
   },
+  onGone: () => () => undefined,
   signal: () => signal,
 })

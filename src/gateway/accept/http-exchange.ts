@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
+import { createDeparture, type Departure } from '../../core/departure.ts'
 import type { Exchange, RequestHead } from '../../core/exchange.ts'
 import { createBodyPace } from './body-pace.ts'
 import { bodyIdleTimeout, type LimitsConfig } from './config.ts'
@@ -75,7 +76,7 @@ export const createHttpExchange = (
     reset: connection.reset,
   })
   connection.begin()
-  const signal = watch(response, () => {
+  const departure = watch(response, () => {
     if (!request.complete) body?.discard()
     connection.done()
   })
@@ -88,7 +89,7 @@ export const createHttpExchange = (
     listener: context.listener,
     tls: context.tls,
   }
-  return { head, body: body?.stream ?? request, reply, signal }
+  return { head, body: body?.stream ?? request, reply, onGone: departure.onGone, signal: departure.signal }
 }
 
 const openBody = (
@@ -115,20 +116,14 @@ const openBody = (
   return body
 }
 
-/** Calls back once when a response is over; its signal is aborted if that was too early. */
-const watch = (response: ServerResponse, over: () => void): (() => AbortSignal) => {
-  let controller: AbortController | null = null
-  let cut = false
+/** Calls back once when a response is over; if that was too early, the caller has gone. */
+const watch = (response: ServerResponse, over: () => void): Departure => {
+  const departure = createDeparture()
   response.once('close', () => {
-    cut = !response.writableFinished
-    if (cut) controller?.abort()
+    if (!response.writableFinished) departure.gone()
     over()
   })
-  return () => {
-    controller ??= new AbortController()
-    if (cut && !controller.signal.aborted) controller.abort()
-    return controller.signal
-  }
+  return departure
 }
 
 /** A request that the parser did not hand out, as an exchange without a body. */
@@ -143,6 +138,5 @@ export const createRawExchange = (
     finish: connection.finish,
     reset: connection.reset,
   })
-  const controller = new AbortController()
-  return { head, body: Readable.from([]), reply, signal: () => controller.signal }
+  return { head, body: Readable.from([]), reply, ...createDeparture() }
 }

@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { createDeparture } from '../../core/departure.ts'
 import type { Exchange, Reply } from '../../core/exchange.ts'
 import type { Connection } from './connection.ts'
 import type { ExchangeContext } from './http-exchange.ts'
@@ -18,7 +19,7 @@ export const createUpgradeExchange = (
 ): Exchange => {
   const { socket } = connection
   const response = new ServerResponse(request)
-  const controller = new AbortController()
+  const departure = createDeparture()
   let accepted = false
   connection.close()
   connection.begin()
@@ -31,7 +32,7 @@ export const createUpgradeExchange = (
   socket.on('drain', onDrain)
   response.once('finish', connection.finish)
   socket.once('close', () => {
-    if (!accepted && !response.writableFinished) controller.abort()
+    if (!accepted && !response.writableFinished) departure.gone()
     connection.done()
   })
 
@@ -64,7 +65,8 @@ export const createUpgradeExchange = (
     },
     body: Readable.from([]),
     reply: untilAccepted,
-    signal: () => controller.signal,
+    onGone: departure.onGone,
+    signal: departure.signal,
     upgrade: { accept, onGoAway: connection.onGoAway },
   }
 }

@@ -26,10 +26,11 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
+    let leave = (): unknown => undefined
     const finish = (result: Buffer | Refusal): void => {
       clearTimeout(timer)
       body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onGone)
-      signal.removeEventListener('abort', onGone)
+      leave()
       if (!Buffer.isBuffer(result)) body.pause()
       resolve(result)
     }
@@ -43,13 +44,12 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
     // Such as the pace of the body, which the transport watches, or chunks that its parser cannot read.
     const onError = (error: Error): void => finish(isRefusal(error) ? error : callerGone())
     const timer = setTimeout(() => finish(tooSlow(timeoutMs)), timeoutMs)
-    const signal = exchange.signal()
     // Stays for good: a stream that fails later, with nobody listening, would end the process.
     body.on('error', ignore)
     body.on('data', onData).on('end', onEnd).on('error', onError).on('close', onGone)
-    signal.addEventListener('abort', onGone)
+    leave = exchange.onGone(onGone)
     if (body.readableEnded) onEnd()
-    else if (body.destroyed || signal.aborted) onGone()
+    else if (body.destroyed) onGone()
   })
 }
 

@@ -34,16 +34,16 @@ export const relay = (
   options: RelayOptions,
 ): Promise<RelayOutcome> =>
   new Promise((resolve, reject) => {
-    const signal = exchange.signal()
     let controller: Dispatcher.DispatchController | null = null
     let finished = false
+    let leave = (): unknown => undefined
 
     const finish = (outcome: RelayOutcome | Error): void => {
       if (finished) return
       finished = true
       clearTimeout(wait)
       answer.dispose()
-      signal.removeEventListener('abort', onCallerGone)
+      leave()
       if (request.body !== null && !Buffer.isBuffer(request.body)) request.body.destroy()
       if (outcome instanceof Error && !isRefusal(outcome)) reject(outcome)
       else resolve(outcome)
@@ -63,8 +63,8 @@ export const relay = (
       options.connectionWaitMs === null
         ? undefined
         : setTimeout(() => finish({ code: NO_CONNECTION, answered: false }), options.connectionWaitMs)
-    if (signal.aborted) return onCallerGone()
-    signal.addEventListener('abort', onCallerGone, { once: true })
+    leave = exchange.onGone(onCallerGone)
+    if (finished) return
     const dispatched: Dispatcher.DispatchOptions & { readonly servername: string } = {
       path: request.target,
       method: request.method,

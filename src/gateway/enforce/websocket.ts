@@ -49,11 +49,11 @@ export const relayUpgrade = (
   options: UpgradeOptions,
 ): Promise<RelayOutcome> =>
   new Promise((resolve, reject) => {
-    const signal = exchange.signal()
     const end = createTunnelEnd(options)
     const made: { request: ClientRequest | null } = { request: null }
     let waiting: NodeJS.Timeout | undefined
     let stopWatching = (): void => undefined
+    let leave = (): unknown => undefined
     let finished = false
 
     const finish = (outcome: RelayOutcome | Error): void => {
@@ -62,7 +62,7 @@ export const relayUpgrade = (
       clearTimeout(waiting)
       stopWatching()
       answer.dispose()
-      signal.removeEventListener('abort', onCallerGone)
+      leave()
       if (outcome instanceof Error) reject(outcome)
       else resolve(outcome)
     }
@@ -90,8 +90,8 @@ export const relayUpgrade = (
       abandon()
     }
 
-    if (signal.aborted) return onCallerGone()
-    signal.addEventListener('abort', onCallerGone, { once: true })
+    leave = exchange.onGone(onCallerGone)
+    if (finished) return
     const proxy = createProxy(origin, options)
     proxy.on('proxyReqWs', (created) => {
       made.request = created

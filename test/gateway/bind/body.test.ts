@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
+import { createDeparture } from '../../../src/core/departure.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import { type BodyLimits, readBody } from '../../../src/gateway/bind/body.ts'
 
@@ -12,7 +13,7 @@ const nobody = (): never => assert.fail('nothing is answered here')
 const exchangeOf = (
   body: PassThrough | IncomingMessage,
   headers: readonly string[] = [],
-  controller = new AbortController(),
+  departure = createDeparture(),
 ): Exchange => ({
   head: {
     method: 'POST',
@@ -34,7 +35,7 @@ const exchangeOf = (
     end: nobody,
     abort: nobody,
   },
-  signal: () => controller.signal,
+  ...departure,
 })
 
 const LIMITS: BodyLimits = { maxBytes: 10, timeoutMs: 60_000 }
@@ -82,9 +83,9 @@ describe('readBody', () => {
   })
 
   it('ends when the caller goes away', async () => {
-    const controller = new AbortController()
-    const aborted = readBody(exchangeOf(new PassThrough(), [], controller), LIMITS)
-    controller.abort()
+    const departure = createDeparture()
+    const aborted = readBody(exchangeOf(new PassThrough(), [], departure), LIMITS)
+    departure.gone()
     assert.equal(refusalOf(await aborted), 'bad_request')
 
     const body = new PassThrough()

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { Clock } from '../../../src/core/clock.ts'
 import type { Decision } from '../../../src/core/decision.ts'
+import { createDeparture } from '../../../src/core/departure.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import type { Problem } from '../../../src/core/problem.ts'
 import { createAssertion } from '../../../src/gateway/enforce/assertion.ts'
@@ -51,7 +52,7 @@ const exchange: Exchange = {
     end: () => undefined,
     abort: () => undefined,
   },
-  signal: () => new AbortController().signal,
+  ...createDeparture(),
 }
 
 const passage = (changes: PassageChanges = {}) => passageOf(exchange, changes)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { createDeparture } from '../../../src/core/departure.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import { headerValues } from '../../../src/core/headers.ts'
 import { REFUSALS, type RefusalCode, refuse as refusalOf } from '../../../src/core/refusals.ts'
@@ -149,7 +150,7 @@ describe('an exchange that is refused', () => {
         end: note('end'),
         abort: note('abort'),
       },
-      signal: () => new AbortController().signal,
+      ...createDeparture(),
     }
     return { exchange, calls }
   }
