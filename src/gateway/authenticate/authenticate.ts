@@ -9,6 +9,7 @@ import type { Authenticator, Keep, Presented, Verification } from './authenticat
 import { carrierLabel, carrierReader, hasAuthorization, REPEATED, type ReadCarrier } from './carriers.ts'
 import { challengeFor } from './challenge.ts'
 import { keptForOthers, type PrefixOwner } from './kept-prefixes.ts'
+import { crossOriginUpgrade } from './same-origin.ts'
 
 export interface AuthenticateOptions {
   readonly authenticators: ReadonlyMap<string, Authenticator>
@@ -34,6 +35,8 @@ interface Door {
 interface Gate {
   readonly label: string
   readonly read: ReadCarrier
+  /** Browsers send it by themselves, whatever page asks them to. */
+  readonly isCookie: boolean
   readonly doors: readonly Door[]
 }
 
@@ -67,7 +70,8 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * the authenticator and the SHA-256 of the credential. A hit is synchronous.
  *
  * Errors: `bad_request` for a carrier that came twice, `unauthenticated` with its challenge, `denied`
- * when the claims make no acceptable subject, `authenticator_unavailable`.
+ * when the claims make no acceptable subject or a page of another origin opens a WebSocket by a cookie,
+ * `authenticator_unavailable`.
  */
 export const createAuthenticate = (options: AuthenticateOptions): Authenticate => {
   const { authenticators, clock } = options
@@ -108,9 +112,9 @@ const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<string, 
   }
   const gates = [...byLabel].flatMap(([label, sharing]) => {
     const [first] = sharing
-    return first === undefined
-      ? []
-      : [{ label, read: carrierReader(first.authenticator.carrier), doors: sharing }]
+    if (first === undefined) return []
+    const { carrier } = first.authenticator
+    return [{ label, read: carrierReader(carrier), isCookie: carrier.kind === 'cookie', doors: sharing }]
   })
   return {
     gates,
@@ -136,6 +140,8 @@ const authenticate = (
     value = found
   }
   if (gate === null) return withoutCredential(request, plan, nowMs)
+  const trespass = gate.isCookie ? crossOriginUpgrade(request) : null
+  if (trespass !== null) return trespass
   const presented = { value, digest: hash('sha256', value, 'hex') }
   return kept(gate, presented, cache, nowMs) ?? decideBy(gate, presented, plan, cache, nowMs)
 }
