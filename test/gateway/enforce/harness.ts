@@ -10,6 +10,7 @@ import { createListener } from '../../../src/gateway/accept/listener.ts'
 import { prepareAssertion } from '../../../src/gateway/enforce/assertion-key.ts'
 import type { UpstreamConfig } from '../../../src/gateway/enforce/config.ts'
 import { createEnforce, type EnforceOptions } from '../../../src/gateway/enforce/enforce.ts'
+import { SYSTEM_TRUST, type UpstreamTls } from '../../../src/gateway/enforce/upstream-tls.ts'
 import { createUpstream, type OwnedUpstream } from '../../../src/gateway/enforce/upstreams.ts'
 import type { Passage } from '../../../src/gateway/pipeline.ts'
 
@@ -141,6 +142,7 @@ export interface Gateway {
 export interface GatewayOptions {
   readonly limits?: Partial<LimitsConfig>
   readonly upstream?: Partial<UpstreamConfig>
+  readonly upstreamTls?: UpstreamTls
   readonly changes?: PassageChanges | ((exchange: Exchange) => PassageChanges)
   readonly enforce?: Partial<
     Pick<EnforceOptions, 'carriers' | 'controlledHeaders' | 'decidedHeaders' | 'log'>
@@ -157,7 +159,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
     outcomes.push(outcome)
     for (const { count, resolve } of waiting) if (outcomes.length >= count) resolve()
   }
-  const core = createUpstream('core', { ...UPSTREAM, url, ...upstream })
+  const core = createUpstream('core', { ...UPSTREAM, url, ...upstream }, options.upstreamTls ?? SYSTEM_TRUST)
   const enforce = createEnforce({
     upstreams: new Map([['core', core]]),
     assertion: prepareAssertion({ ttl: 60_000, issuer: 'sallyport' }, noPreparation)(),
