@@ -4,6 +4,9 @@ import type { Log } from '../../../src/core/log.ts'
 import { REFUSALS } from '../../../src/core/refusals.ts'
 import type { LimitsConfig } from '../../../src/gateway/accept/config.ts'
 import { createListener, type Listener } from '../../../src/gateway/accept/listener.ts'
+import { prepareTls } from '../../../src/gateway/accept/prepare-tls.ts'
+import type { TlsMaterial } from '../../../src/gateway/accept/tls.ts'
+import type { TlsConfig } from '../../../src/gateway/accept/tls-config.ts'
 import type { RefusedRequest } from '../../../src/gateway/pipeline.ts'
 
 export const silentLog: Log = {
@@ -64,11 +67,13 @@ export const answerRefused = ({ reply }: Exchange, refused: RefusedRequest): voi
 export const startListener = async (
   answer: (exchange: Exchange) => void = answerOk,
   limits: Partial<LimitsConfig> = {},
+  tls: TlsMaterial | null = null,
 ): Promise<TestListener> => {
   const exchanges: Exchange[] = []
   const refused: RefusedRequest[] = []
   const listener = createListener({
     config: { bind: '127.0.0.1:0' },
+    tls,
     limits: { ...LIMITS, ...limits },
     clock: fixedClock,
     log: silentLog,
@@ -83,4 +88,20 @@ export const startListener = async (
   })
   const address = await listener.listen()
   return { port: Number(address.slice(address.lastIndexOf(':') + 1)), listener, exchanges, refused }
+}
+
+/** Material as the configuration would make it. Throws when something is wrong with it. */
+export const materialOf = (
+  files: Readonly<Record<string, string>>,
+  config: Pick<TlsConfig, 'certFile' | 'keyFile'> & Partial<TlsConfig>,
+): TlsMaterial => {
+  const material = prepareTls({ certificates: [], ...config }, ['tls'], {
+    clock: { ...fixedClock, nowMs: () => Date.now() },
+    readFile: (path) => Buffer.from(files[path] ?? ''),
+    report: ({ message, path }) => {
+      throw new Error(`${path.join('.')}: ${message}`)
+    },
+  })
+  if (material === null) throw new Error('nothing was reported, and nothing made')
+  return material
 }
