@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /** One answer as it came over the wire. */
 export interface RawResponse {
@@ -33,13 +34,24 @@ export interface RawConnection {
 
 const DEADLINE_MS = 5000
 
+const openTcp = (port: number): Socket => connect({ port, host: '127.0.0.1', noDelay: true })
+
+/** The same over TLS; whose certificate it is does not matter. */
+export const openTls = (port: number): Socket =>
+  connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }).setNoDelay(true)
+
 /**
  * A client that sends exactly the bytes it is given.
  *
  * @param deadlineMs of each wait; default 5000.
+ * @param open makes the connection; default TCP to 127.0.0.1.
  */
-export const openRaw = async (port: number, deadlineMs = DEADLINE_MS): Promise<RawConnection> => {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+export const openRaw = async (
+  port: number,
+  deadlineMs = DEADLINE_MS,
+  open: (port: number) => Socket = openTcp,
+): Promise<RawConnection> => {
+  const socket = open(port)
   let all: Buffer<ArrayBufferLike> = Buffer.alloc(0)
   let taken = 0
   let end: 'end' | 'reset' | null = null

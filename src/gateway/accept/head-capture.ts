@@ -4,6 +4,8 @@ export interface HeadCapture {
   readonly data: (chunk: Buffer) => void
   /** When the parser has read a whole head. `bodyBytes` is null for a chunked body. */
   readonly headRead: (bodyBytes: number | null, isComplete: () => boolean) => void
+  /** How many bytes the head had that was read last; 0 where that is not known. */
+  readonly headBytes: () => number
   /** What is there of the next head; Latin-1. Null when it cannot be told from a body. */
   readonly text: () => string | null
   /** True when the body of the request whose head was read last has arrived with it. */
@@ -25,6 +27,7 @@ export const createHeadCapture = (maxBytes: number): HeadCapture => {
   let bodyLeft = 0
   let chunked: { readonly isComplete: () => boolean } | null = null
   let endsClean = false
+  let headBytes = 0
 
   const keep = (chunk: Buffer): void => {
     if (pending === null || pending.length >= maxBytes) return
@@ -50,6 +53,9 @@ export const createHeadCapture = (maxBytes: number): HeadCapture => {
   const headRead = (bodyBytes: number | null, isComplete: () => boolean): void => {
     const end = pending === null ? -1 : pending.indexOf(HEAD_END, leadingLineEnds(pending))
     const rest = pending === null || end === -1 ? null : pending.subarray(end + HEAD_END.length)
+    if (end !== -1) headBytes = end + HEAD_END.length
+    // Its end was not kept.
+    else headBytes = pending !== null && pending.length >= maxBytes ? pending.length : 0
     if (rest === null || bodyBytes === null) {
       pending = rest === null ? null : NOTHING
       chunked = bodyBytes === null ? { isComplete } : null
@@ -63,6 +69,7 @@ export const createHeadCapture = (maxBytes: number): HeadCapture => {
   return {
     data,
     headRead,
+    headBytes: () => headBytes,
     text: () => (chunked === null && pending !== null ? pending.toString('latin1', 0, maxBytes) : null),
     bodyIsHere: () => chunked === null && pending !== null && bodyLeft === 0,
   }

@@ -14,6 +14,7 @@ import { applyLimits, createHttpServer, listen } from './http-server.ts'
 import {
   bodyError,
   CONNECTION_LOST,
+  HEAD_TOO_LARGE,
   NOT_FIRST,
   parserErrorCode,
   refusalOfParser,
@@ -109,6 +110,9 @@ interface Handlers {
 }
 
 const createHandlers = (deps: ListenerDeps, connections: Connections, context: ExchangeContext): Handlers => {
+  /** Node counts names and values alone, so that its own limit lets more bytes pass than were allowed. */
+  const isTooLarge = ({ capture }: Connection): boolean => capture.headBytes() > context.limits().headerBytes
+
   const guarded = (exchange: Exchange, step: () => void): void => {
     try {
       step()
@@ -151,7 +155,7 @@ const createHandlers = (deps: ListenerDeps, connections: Connections, context: E
       // Bytes that came after a refusal, or after the last reply, are no request.
       if (connection === undefined || connection.isClosed()) return
       const exchange = createHttpExchange(connection, request, response, waits, context)
-      const refusal = refusalOfHead(request, waits)
+      const refusal = isTooLarge(connection) ? HEAD_TOO_LARGE : refusalOfHead(request, waits)
       if (refusal === null) return guarded(exchange, () => deps.onExchange(exchange))
       connection.close()
       hand(exchange, refusal)
@@ -161,6 +165,8 @@ const createHandlers = (deps: ListenerDeps, connections: Connections, context: E
       if (connection === null) return
       // Node does not wait for the replies before this one, and the connection has one way back only.
       if (connection.isBusy()) return refuseRaw(connection, headOf(request), NOT_FIRST)
+      connection.capture.headRead(0, () => true)
+      if (isTooLarge(connection)) return refuseRaw(connection, headOf(request), HEAD_TOO_LARGE)
       const exchange = createUpgradeExchange(connection, request, behind, context)
       guarded(exchange, () => deps.onExchange(exchange))
     },

@@ -18,13 +18,19 @@ export const refusalOfParser = (code: string): Refusal => {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return refuse('accept', 'request_timeout', 'the request did not arrive in time')
     case 'HPE_HEADER_OVERFLOW':
-      return refuse('accept', 'headers_too_large', 'the header block is over limits.headerBytes')
+      return HEAD_TOO_LARGE
     default:
       return refuse('accept', 'bad_request', `not well-formed HTTP/1.1 (${code})`, {
         publicDetail: MALFORMED,
       })
   }
 }
+
+export const HEAD_TOO_LARGE = refuse(
+  'accept',
+  'headers_too_large',
+  'the header block is over limits.headerBytes',
+)
 
 export const BODY_TOO_SLOW = refuse('accept', 'request_timeout', 'the body arrived too slowly')
 
