@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { joinBind, splitBind } from '../core/bind-address.ts'
 import type { Log } from '../core/log.ts'
 import type { AdminDeps } from './admin-deps.ts'
 import { problem } from './answers.ts'
+import { createCallLog } from './call-log.ts'
 import { controlEndpoints } from './control-endpoints.ts'
 import { decisionEndpoints } from './decisions/decision-endpoints.ts'
 import type { StreamTimes } from './decisions/decision-stream.ts'
@@ -10,11 +11,10 @@ import { createDispatch } from './dispatch.ts'
 import type { AdminAnswer, PlainAnswer } from './endpoint.ts'
 import { explainEndpoint } from './explain-endpoint.ts'
 import { openEndpoints } from './open-endpoints.ts'
-import { createRefusalLog } from './refusal-log.ts'
 
 export interface AdminServer {
   readonly address: () => string
-  /** Resolves when the port is free again; open connections are cut. */
+  /** Resolves when the port is free again; streams are ended, and what is not done in a second is cut. */
   readonly close: () => Promise<void>
 }
 
@@ -25,6 +25,8 @@ const REQUEST_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 5_000
 /** A connection on which nothing moves for so long is cut, unless it carries a stream. */
 const IDLE_MS = 60_000
+/** What callers get to read the rest of an answer when the port is closed. */
+const CLOSE_MS = 1_000
 
 /**
  * The control plane's own port.
@@ -39,14 +41,14 @@ export const startAdminServer = async (
   times?: StreamTimes,
 ): Promise<AdminServer> => {
   const { settings, log, clock } = deps
+  const streams = new Set<() => void>()
   const endpoints = [
     ...openEndpoints(deps),
     ...controlEndpoints(deps),
     explainEndpoint(deps),
-    ...decisionEndpoints(deps, times),
+    ...decisionEndpoints(deps, { open: streams, ...(times && { times }) }),
   ]
-  const onRefused = createRefusalLog(log, clock)
-  const dispatch = createDispatch({ endpoints, bind, settings, onRefused })
+  const dispatch = createDispatch({ endpoints, bind, settings, ...createCallLog(log, clock) })
   const server = createHttpServer((request, response) => {
     dispatch(request, response).then(
       (answer) => give(request, response, answer),
@@ -55,11 +57,16 @@ export const startAdminServer = async (
   })
   await listen(server, bind)
   return {
-    address: () => formatAddress(server.address()),
+    address: () => addressOf(server),
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
+        const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
+        server.close(() => {
+          clearTimeout(cut)
+          resolve()
+        })
+        for (const end of streams) end()
+        server.closeIdleConnections()
       }),
   }
 }
@@ -95,6 +102,8 @@ const send = (response: ServerResponse, { status, contentType, text, headers = [
   response.writeHead(status, [
     ...['Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(text))],
     ...['Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
+    // No page of another origin gets to embed it.
+    ...['Cross-Origin-Resource-Policy', 'same-origin'],
     ...headers,
   ])
   response.end(text)
@@ -110,22 +119,17 @@ const fail = (response: ServerResponse, bug: unknown, log: Log): void => {
 
 const listen = (server: Server, bind: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    const { host, port } = splitBind(bind)
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen(splitBind(bind), () => {
       server.off('error', reject)
       resolve()
     })
   })
 
-const splitBind = (bind: string): { readonly host: string; readonly port: number } => {
-  const colon = bind.lastIndexOf(':')
-  return { host: bind.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bind.slice(colon + 1)) }
-}
-
-const formatAddress = (address: AddressInfo | string | null): string => {
-  if (address === null || typeof address === 'string') return address ?? ''
-  return address.family === 'IPv6'
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`
+const addressOf = (server: Server): string => {
+  const address = server.address()
+  // Null once it is closed; text for a socket of another kind, which this never is.
+  return address === null || typeof address === 'string'
+    ? ''
+    : joinBind({ host: address.address, port: address.port })
 }

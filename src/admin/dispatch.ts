@@ -3,18 +3,17 @@ import type { AdminConfig } from '../config/configuration.ts'
 import { headerValues } from '../core/headers.ts'
 import { problem } from './answers.ts'
 import type { AdminAnswer, AdminRequest, Endpoint, PlainAnswer } from './endpoint.ts'
-import { isRightHost } from './hosts.ts'
+import { isOwnOrigin, isRightHost } from './hosts.ts'
 import { readJsonBody } from './request-body.ts'
 import { createRouter, type Found } from './router.ts'
 import { holderOf, type PresentedToken, presentedToken, type TokenHolder } from './tokens.ts'
 
-/** A request that was not let through; holds no credential. */
-export interface RefusedAdminRequest {
+/** A request as it is told in the log; holds no credential. */
+export interface AdminCall {
   readonly method: string
   /** Without the query. */
   readonly path: string
-  readonly status: number
-  /** Whose token it was; null when it was nobody's. */
+  /** Name of the token; null when it was nobody's. */
   readonly token: string | null
   readonly remoteAddress: string
 }
@@ -24,7 +23,10 @@ export interface DispatchOptions {
   readonly bind: string
   /** Of the configuration that runs now; null: it has no admin port any more. */
   readonly settings: () => AdminConfig | null
-  readonly onRefused: (refused: RefusedAdminRequest) => void
+  /** Called for each request that was not let through. */
+  readonly onRefused: (call: AdminCall, status: number) => void
+  /** Called for each request that wanted a token and was let through, before anything is done for it. */
+  readonly onCall: (call: AdminCall) => void
 }
 
 export type Dispatch = (request: IncomingMessage, response: ServerResponse) => Promise<AdminAnswer>
@@ -41,26 +43,21 @@ const WRONG_HOST = problem(
   403,
   'found another Host than this admin port has; names that it goes by are listed in admin.hosts',
 )
+const WRONG_ORIGIN = problem(403, 'found the Origin of a page that is not of this admin port')
 const NO_SUCH_PATH = problem(404, 'nothing is here; docs/admin-api.md lists what there is')
 
 /**
  * Makes what finds the endpoint of a request and lets it through only if it may be asked by this caller.
  *
- * Open endpoints come first. For all else: the Host, the token, the path, the method, the permission, the body, in
- * this order, so that somebody without a token learns nothing of what is there.
+ * Open endpoints come first. For all else: the Host, the Origin, the token, the path, the method, the permission, the
+ * body, in this order, so that somebody without a token learns nothing of what is there.
  */
 export const createDispatch = (options: DispatchOptions): Dispatch => {
   const { bind, settings, onRefused } = options
   const find = createRouter(options.endpoints)
 
   const refuse = (request: IncomingMessage, answer: PlainAnswer, token: string | null): PlainAnswer => {
-    onRefused({
-      method: request.method ?? '',
-      path: pathOf(request),
-      status: answer.status,
-      token,
-      remoteAddress: request.socket.remoteAddress ?? '',
-    })
+    onRefused(callOf(request, token), answer.status)
     return answer
   }
 
@@ -70,8 +67,10 @@ export const createDispatch = (options: DispatchOptions): Dispatch => {
   ): { readonly presented: PresentedToken; readonly holder: TokenHolder } | PlainAnswer => {
     const { hosts = [], tokens = [] } = settings() ?? {}
     const arrivedAt = request.socket.localAddress ?? ''
-    if (!isRightHost(headerValues(request.rawHeaders, 'host'), { bind, listed: hosts, arrivedAt })) {
-      return refuse(request, WRONG_HOST, null)
+    const given = headerValues(request.rawHeaders, 'host')
+    if (!isRightHost(given, { bind, listed: hosts, arrivedAt })) return refuse(request, WRONG_HOST, null)
+    if (!isOwnOrigin(headerValues(request.rawHeaders, 'origin'), given[0] ?? '')) {
+      return refuse(request, WRONG_ORIGIN, null)
     }
     const fields = headerValues(request.rawHeaders, 'authorization')
     const presented = presentedToken(fields)
@@ -102,11 +101,19 @@ export const createDispatch = (options: DispatchOptions): Dispatch => {
       const detail = `the token ${JSON.stringify(holder.name)} may not ${endpoint.permission}: add it to its "may"`
       return refuse(request, problem(403, detail), holder.name)
     }
+    options.onCall(callOf(request, holder.name))
     return await run(request, response, endpoint, found, () => isAllowed(presented, endpoint))
   }
 }
 
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?', 1)[0] ?? ''
+
+const callOf = (request: IncomingMessage, token: string | null): AdminCall => ({
+  method: request.method ?? '',
+  path: pathOf(request),
+  token,
+  remoteAddress: request.socket.remoteAddress ?? '',
+})
 
 const methodNotAllowed = ({ methods }: Found): PlainAnswer =>
   problem(405, `expected ${methods.join(' or ')}`, ['Allow', methods.join(', ')])

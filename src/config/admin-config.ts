@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { splitBind } from '../core/bind-address.ts'
 import type { Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Settings } from '../core/settings.ts'
@@ -49,7 +50,7 @@ type AdminEntry = z.infer<ReturnType<typeof adminConfig>>
 /** Both ways to write tokens as one. Reports what is wrong although each field is right. */
 export const resolveAdmin = (entry: AdminEntry, report: (problem: Problem) => void): AdminConfig => {
   const { bind, hosts, token, tokens } = entry
-  if (Number(bind.slice(bind.lastIndexOf(':') + 1)) > 65535) {
+  if (splitBind(bind).port > 65535) {
     report({ path: ['bind'], message: 'found a port over 65535, expected 0 to 65535' })
   }
   if (token !== undefined && tokens !== undefined) {

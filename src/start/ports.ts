@@ -1,6 +1,7 @@
 import type { AdminDeps } from '../admin/admin-deps.ts'
 import { type AdminServer, startAdminServer } from '../admin/admin-server.ts'
 import type { Configuration, ConfiguredListener } from '../config/configuration.ts'
+import { splitBind } from '../core/bind-address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { LimitsConfig } from '../gateway/accept/config.ts'
@@ -145,8 +146,7 @@ const openPorts = async (
   }
 }
 
-const portOf = ({ config }: Pick<OpenListener, 'config'>): string =>
-  config.bind.slice(config.bind.lastIndexOf(':') + 1)
+const portOf = ({ config }: Pick<OpenListener, 'config'>): number => splitBind(config.bind).port
 
 const codeOf = (error: Error): unknown => Reflect.get(error, 'code')
 

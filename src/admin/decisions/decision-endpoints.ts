@@ -21,14 +21,22 @@ const TOO_MANY = problem(503, 'too many searches or streams are under way, try a
   '2',
 ])
 
+/** What the streams of an admin port have in common. */
+export interface Streams {
+  /** Ends of those that are under way. */
+  readonly open: Set<() => void>
+  /** For tests. */
+  readonly times?: StreamTimes
+}
+
 /** What was decided: a page of it, one by its id, and what is decided from now on. */
 export const decisionEndpoints = (
   deps: Pick<AdminDeps, 'ring' | 'archive' | 'clock'>,
-  times?: StreamTimes,
+  streams: Streams,
 ): readonly Endpoint[] => [
   { method: 'GET', path: '/v1/decisions', permission: 'read', handle: (asked) => search(deps, asked) },
   { method: 'GET', path: '/v1/decisions/{id}', permission: 'read', handle: (asked) => findOne(deps, asked) },
-  { method: 'GET', path: '/v1/decisions/stream', permission: 'read', handle: streaming(deps, times) },
+  { method: 'GET', path: '/v1/decisions/stream', permission: 'read', handle: streaming(deps, streams) },
 ]
 
 const search = async (
@@ -69,30 +77,25 @@ const findOne = async (
 
 const streaming = (
   { ring, clock }: Pick<AdminDeps, 'ring' | 'clock'>,
-  times: StreamTimes | undefined,
+  { open, times }: Streams,
 ): Endpoint['handle'] => {
-  let streams = 0
   return ({ query, headers, isStillAllowed }) => {
     const read = readQuery(query, FILTER_NAMES, clock.nowMs())
     if ('status' in read) return read
-    if (streams >= MAX_STREAMS) return TOO_MANY
+    if (open.size >= MAX_STREAMS) return TOO_MANY
     const lastId = headers['last-event-id']
     const position = positionIn(ring, typeof lastId === 'string' ? lastId : null, read.filter)
     return {
       stream: (response) => {
-        streams += 1
-        const onEnd = (): void => {
-          streams -= 1
-        }
-        const { filter } = read
-        streamDecisions(response, {
+        const end = streamDecisions(response, {
           ring,
-          filter,
+          filter: read.filter,
           ...position,
           isStillAllowed,
-          onEnd,
+          onEnd: () => open.delete(end),
           ...(times && { times }),
         })
+        open.add(end)
       },
     }
   }

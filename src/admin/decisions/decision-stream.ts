@@ -34,9 +34,10 @@ const SLICE = 200
  * The ring is the buffer of all readers: what it has dropped before a slow one came to it is told as `dropped` with
  * its count. Ends when the reader goes away, takes nothing for too long, or may not read any more.
  *
+ * @returns what ends it with all that the reader can take at once.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
-export const streamDecisions = (response: ServerResponse, options: StreamOptions): void => {
+export const streamDecisions = (response: ServerResponse, options: StreamOptions): (() => void) => {
   const { ring, times = TIMES } = options
   const read = createDecisionReader(options.filter)
   let next = options.from
@@ -58,15 +59,19 @@ export const streamDecisions = (response: ServerResponse, options: StreamOptions
     if (shown !== null) send(event('decision', shown.record, shown.id))
   }
 
-  const pump = (): void => {
-    scheduled = false
-    if (isOver) return
-    if (!options.isStillAllowed()) return end()
+  const advance = (most: number): void => {
     if (next < ring.start()) {
       send(event('dropped', { count: ring.start() - next }))
       next = ring.start()
     }
-    for (let looked = 0; looked < SLICE && next < ring.end() && stalled === null; looked += 1) sendNext()
+    for (let looked = 0; looked < most && next < ring.end() && stalled === null; looked += 1) sendNext()
+  }
+
+  const pump = (): void => {
+    scheduled = false
+    if (isOver) return
+    if (!options.isStillAllowed()) return end()
+    advance(SLICE)
     if (next < ring.end()) schedule()
   }
 
@@ -103,10 +108,20 @@ export const streamDecisions = (response: ServerResponse, options: StreamOptions
     schedule()
   })
   response.once('close', stop)
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    connection: 'close',
+  })
   send(`retry: 2000\n: decisions follow\n\n`)
   if (options.gap) send(event('dropped', { count: null }))
   schedule()
+  return () => {
+    if (isOver) return
+    if (stalled === null && options.isStillAllowed()) advance(Number.POSITIVE_INFINITY)
+    end()
+  }
 }
 
 /** JSON has no line ends in it, so that the data is one line. */

@@ -1,3 +1,4 @@
+import { splitBind } from '../../core/bind-address.ts'
 import { checkTrustedProxies } from '../../gateway/accept/client-address.ts'
 import type { ListenerConfig } from '../../gateway/accept/config.ts'
 import type { AdminConfig } from '../configuration.ts'
@@ -7,7 +8,7 @@ import type { Entry, GatewayFile } from '../read-gateway.ts'
 
 const MAX_PORT = 65_535
 
-const portOf = (bind: string): number => Number(bind.slice(bind.lastIndexOf(':') + 1))
+const portOf = (bind: string): number => splitBind(bind).port
 
 const checkListener = ({ part, value }: Entry<ListenerConfig>): void => {
   const report = below(part.source, part.path)

@@ -1,6 +1,7 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { joinBind, splitBind } from '../../core/bind-address.ts'
 import type { LimitsConfig } from './config.ts'
 import type { TlsSwitch } from './tls.ts'
 import { UpgradableRequest } from './upgradable-request.ts'
@@ -49,17 +50,11 @@ export const applyLimits = (server: Server, limits: LimitsConfig): void => {
 /** @returns `host:port`, with the port that the system gave for port 0. */
 export const listen = (server: Server, bind: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    const { host, port } = splitBind(bind)
     server.once('error', reject)
-    server.listen({ host, port }, () => {
+    server.listen(splitBind(bind), () => {
       server.off('error', reject)
       // An address object is certain here: the server listens on TCP.
-      const { address, family, port: actual } = server.address() as AddressInfo
-      resolve(`${family === 'IPv6' ? `[${address}]` : address}:${actual}`)
+      const { address: host, port } = server.address() as AddressInfo
+      resolve(joinBind({ host, port }))
     })
   })
-
-const splitBind = (bind: string): { readonly host: string; readonly port: number } => {
-  const colon = bind.lastIndexOf(':')
-  return { host: bind.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bind.slice(colon + 1)) }
-}
