@@ -1,7 +1,5 @@
 import { hash } from 'node:crypto'
 
-const LONE_SURROGATE = /\p{Surrogate}/u
-
 /**
  * One text for each JSON value, and one JSON value for each text.
  *
@@ -36,8 +34,9 @@ export const hashText = (canonical: string): string => hash('sha256', canonical,
 
 const stringText = (value: string): string => {
   // UTF-8 has no lone surrogates: the hash would see U+FFFD in place of each.
-  if (LONE_SURROGATE.test(value)) return `u${value.length}:${Buffer.from(value, 'utf16le').toString('hex')}`
-  return `s${value.length}:${value}`
+  return value.isWellFormed()
+    ? `s${value.length}:${value}`
+    : `u${value.length}:${Buffer.from(value, 'utf16le').toString('hex')}`
 }
 
 const arrayText = (values: readonly unknown[]): string => {
@@ -54,13 +53,11 @@ const objectText = (object: object): string => {
   }
   let count = 0
   let text = ''
-  for (const [key, value] of Object.entries(object).sort(byKey)) {
+  for (const key of Object.keys(object).sort()) {
+    const value: unknown = Reflect.get(object, key)
     if (value === undefined) continue
     count += 1
     text += stringText(key) + canonicalText(value)
   }
   return `o${count}:${text}`
 }
-
-const byKey = (left: readonly [string, unknown], right: readonly [string, unknown]): number =>
-  left[0] < right[0] ? -1 : 1

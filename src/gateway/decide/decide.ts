@@ -176,7 +176,7 @@ const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) =
     const policyVersion = engine.policyVersion()
     const keep =
       config !== null && bound.cacheable
-        ? { id: grantKey(scopeTextOf(route, engine, config), policyVersion, credential, requests), config }
+        ? { id: grantKey(scopeTextOf(route, engine, config), policyVersion, identity, requests), config }
         : null
     return {
       engine,

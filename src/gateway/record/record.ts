@@ -180,10 +180,18 @@ const withoutQuery = (path: string): string => {
   return bare.startsWith('/') ? bare : bare.slice(bare.lastIndexOf('@') + 1)
 }
 
-const grantOf = (decision: Decision | null): DecisionRecord['grant'] | undefined =>
-  decision?.grant === undefined
-    ? undefined
-    : { id: decision.grant.id, expires: new Date(decision.grant.expiresAtMs).toISOString() }
+// A grant is recorded with every request that it serves.
+const recordedGrants = new WeakMap<NonNullable<Decision['grant']>, DecisionRecord['grant']>()
+
+const grantOf = (decision: Decision | null): DecisionRecord['grant'] | undefined => {
+  const grant = decision?.grant
+  if (grant === undefined) return undefined
+  const recorded = recordedGrants.get(grant)
+  if (recorded !== undefined) return recorded
+  const made = { id: grant.id, expires: new Date(grant.expiresAtMs).toISOString() }
+  recordedGrants.set(grant, made)
+  return made
+}
 
 const known = (text: string | undefined): string | undefined => {
   if (text === undefined || text === '') return undefined

@@ -1,6 +1,6 @@
-import type { AccessRequest } from '../../../core/access-request.ts'
+import type { AccessRequest, Subject } from '../../../core/access-request.ts'
 import { canonicalText, hashText } from '../../../core/canonical-hash.ts'
-import type { Credential } from '../../../core/identity.ts'
+import type { Credential, Identity } from '../../../core/identity.ts'
 import type { RouteGrantConfig } from '../config.ts'
 
 /** What makes the grants of one route its own. */
@@ -24,11 +24,34 @@ export const grantScopeText = (scope: GrantScope): string => canonicalText(['gra
 export const grantKey = (
   scopeText: string,
   policyVersion: string,
-  { type, authenticator, digest, expiresAt }: Credential,
+  identity: Pick<Identity, 'credential' | 'subject'>,
   accessRequests: readonly AccessRequest[],
-): string =>
-  hashText(
-    scopeText +
-      canonicalText([policyVersion, type, authenticator, digest, expiresAt ?? null]) +
-      canonicalText(accessRequests),
-  )
+): string => {
+  let text = `${scopeText}${canonicalText(policyVersion)}${credentialText(identity.credential)}a${accessRequests.length}:`
+  for (const { subject, ...asked } of accessRequests)
+    text += subjectText(subject, identity) + canonicalText(asked)
+  return hashText(text)
+}
+
+// A verified identity serves many requests, and is never changed.
+const credentialTexts = new WeakMap<Credential, string>()
+const subjectTexts = new WeakMap<Subject, string>()
+
+const credentialText = (credential: Credential): string => {
+  const known = credentialTexts.get(credential)
+  if (known !== undefined) return known
+  const { type, authenticator, digest, expiresAt } = credential
+  const text = canonicalText([type, authenticator, digest, expiresAt ?? null])
+  credentialTexts.set(credential, text)
+  return text
+}
+
+/** A subject to which a route has added properties is made for one request, and not worth remembering. */
+const subjectText = (subject: Subject, identity: Pick<Identity, 'subject'>): string => {
+  if (subject !== identity.subject) return canonicalText(subject)
+  const known = subjectTexts.get(subject)
+  if (known !== undefined) return known
+  const text = canonicalText(subject)
+  subjectTexts.set(subject, text)
+  return text
+}

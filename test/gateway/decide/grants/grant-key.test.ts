@@ -38,7 +38,9 @@ const parts: Parts = { scope, policyVersion: 'sha256:a', credential, requests: [
 
 const keyOf = (changed: Partial<Parts>): string => {
   const all = { ...parts, ...changed }
-  return grantKey(grantScopeText(all.scope), all.policyVersion, all.credential, all.requests)
+  const subject = all.requests[0]?.subject ?? request.subject
+  const identity = { credential: all.credential, subject }
+  return grantKey(grantScopeText(all.scope), all.policyVersion, identity, all.requests)
 }
 
 describe('a grant key', () => {
@@ -52,6 +54,18 @@ describe('a grant key', () => {
       subject: request.subject,
     }
     assert.equal(keyOf({ requests: [{ ...request, context }] }), keyOf({ requests: [turnedRequest] }))
+  })
+
+  it('is the same whether subject and credential are those of an earlier request or others like them', () => {
+    const requests = [{ ...request, subject: { ...request.subject } }]
+    const again = { ...parts, credential: { ...credential }, requests }
+    assert.equal(keyOf({}), keyOf(again))
+    const others = { credential, subject: { type: 'User', id: 'bob' } }
+    assert.equal(
+      grantKey(grantScopeText(scope), parts.policyVersion, others, parts.requests),
+      keyOf({}),
+      'the question has the subject, whoever the caller is',
+    )
   })
 
   const changes: Readonly<Record<string, Partial<Parts>>> = {
