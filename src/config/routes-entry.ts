@@ -58,7 +58,9 @@ export const routesEntry = (s: Settings) =>
       public: z
         .array(z.string().startsWith('/', { error: 'expected a path that starts with /' }))
         .default([])
-        .describe('Path templates that may be public, such as /health or /assets/*; default none'),
+        .describe(
+          'Path templates that may be public, such as /health, or /assets/* for /assets and all below it; default none',
+        ),
     }),
   ])
 

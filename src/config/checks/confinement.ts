@@ -55,8 +55,8 @@ export const pathCovered = ({ segments }: PathTemplate, allowed: Pattern): boole
   for (let index = 0; index < Math.max(segments.length, allowed.length); index += 1) {
     const wanted = segments[index]
     const permitted = allowed[index]
-    // A tail takes one segment at least.
-    if (isTail(permitted)) return wanted !== undefined
+    // A tail may be empty, here as in matching: /assets/{*rest} takes /assets too.
+    if (isTail(permitted)) return true
     if (wanted === undefined || permitted === undefined || !segmentCovered(wanted, permitted)) return false
   }
   return true
