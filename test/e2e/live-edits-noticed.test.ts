@@ -203,7 +203,7 @@ test('a ConfigMap is taken up when its link is swapped, time after time, also af
   const backend = await startRawBackend()
   const configMap = (...things: readonly string[]): World => ({
     'sallyport.yaml': gatewayFile(backend.url)
-      .replace('../policies/*.cedar', '*.cedar')
+      .replace('../policies/*.cedar', './*.cedar')
       .replace('routes/*.yaml', 'app.yaml'),
     'app.yaml': routeMap(READ + WRITE),
     'keys.yaml': keysFile(KEY),
