@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Departure } from './departure.ts'
 import type { HeaderPairs } from './headers.ts'
+import type { PeerCertificate } from './peer-certificate.ts'
 
 /** What the transport read of a request before its body, not interpreted. */
 export interface RequestHead {
@@ -13,6 +14,8 @@ export interface RequestHead {
   /** The `bind` of the listener that it came in by. */
   readonly listener: string
   readonly tls: boolean
+  /** What the caller has shown where the listener asks for a client certificate; it has been checked. */
+  readonly peerCertificate?: PeerCertificate | null
 }
 
 /** The way back to the caller. */

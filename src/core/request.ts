@@ -1,4 +1,5 @@
 import type { HeaderPairs } from './headers.ts'
+import type { PeerCertificate } from './peer-certificate.ts'
 import type { Route } from './route.ts'
 
 /** What can be said of a request even if it was refused at the door; empty strings where unknown. */
@@ -35,6 +36,8 @@ export interface CanonicalRequest extends RequestFacts {
   /** True when the caller's connection, or a trusted proxy's, is encrypted. */
   readonly tls: boolean
   readonly remoteAddress: string
+  /** The caller's, as the listener or a trusted proxy has seen it. */
+  readonly peerCertificate?: PeerCertificate | null
 }
 
 /** A canonical request and the one route that it belongs to. */

@@ -44,6 +44,7 @@ export interface Explanation {
 export type Identify = (
   request: CanonicalRequest,
   route: Route,
+  signal: () => AbortSignal,
 ) => Identity | Refusal | Promise<Identity | Refusal>
 
 /**
@@ -59,7 +60,7 @@ export const explain = async (
   const accepted = stages.accept(exchange.head)
   if (isRefusal(accepted)) return tell({ request: accepted.request, outcome: accepted })
   const { request, route } = accepted
-  const identity = route.access === 'public' ? null : await identify(request, route)
+  const identity = route.access === 'public' ? null : await identify(request, route, exchange.signal)
   if (identity !== null && isRefusal(identity)) return tell({ request, route, outcome: identity })
   const body = stages.needsBody(route) ? await stages.readBody(exchange) : null
   if (body !== null && !Buffer.isBuffer(body)) return tell({ request, route, identity, outcome: body })

@@ -16,7 +16,11 @@ export type RefusedRequest = Refusal & { readonly request: RequestFacts }
 /** One configuration at work. A request uses one of these from start to end. */
 export interface Stages {
   readonly accept: (head: RequestHead) => Accepted | RefusedRequest
-  readonly authenticate: (request: CanonicalRequest, route: Route) => Later<Identity | Refusal>
+  readonly authenticate: (
+    request: CanonicalRequest,
+    route: Route,
+    signal: () => AbortSignal,
+  ) => Later<Identity | Refusal>
   readonly needsBody: (route: Route) => boolean
   readonly readBody: (exchange: Exchange) => Promise<Buffer | Refusal>
   readonly bind: (accepted: Accepted, identity: Identity | null, body: Buffer | null) => Bound | Refusal
@@ -108,7 +112,7 @@ export const createPipeline = (deps: {
   const authenticate = (progress: Progress, accepted: Accepted): void => {
     if (accepted.route.access === 'public') return readBody(progress, accepted)
     const identity = timed(progress, 'authenticate', () =>
-      progress.stages.authenticate(accepted.request, accepted.route),
+      progress.stages.authenticate(accepted.request, accepted.route, progress.exchange.signal),
     )
     after(progress, identity, (known) => {
       if (!isRefusal(known)) progress.identity = known

@@ -115,6 +115,7 @@ const makeRequest = (
     names: checked.names,
     tls: client.scheme === 'https',
     remoteAddress: head.remoteAddress,
+    peerCertificate: head.peerCertificate ?? null,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { createHeadCapture, type HeadCapture } from './head-capture.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -8,6 +9,7 @@ export interface Connection {
   readonly socket: Socket
   /** Kept, since a closed socket no longer tells. */
   readonly remoteAddress: string
+  readonly peerCertificate: PeerCertificate | null
   readonly capture: HeadCapture
   /** The body that is still arriving for a reply under way, if any. */
   readonly arriving: () => RequestBody | null
@@ -45,7 +47,12 @@ const LINGER_BYTES = 16 * 1024 * 1024
 const HALF_CLOSED_MS = 500
 
 /** @param raw what carries the bytes of an encrypted socket; otherwise the socket itself. */
-export const createConnection = (socket: Socket, maxHeadBytes: number, raw: Socket = socket): Connection => {
+export const createConnection = (
+  socket: Socket,
+  maxHeadBytes: number,
+  raw: Socket = socket,
+  peerCertificate: PeerCertificate | null = null,
+): Connection => {
   const capture = createHeadCapture(maxHeadBytes)
   let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
   let closed = false
@@ -96,6 +103,7 @@ export const createConnection = (socket: Socket, maxHeadBytes: number, raw: Sock
   return {
     socket,
     remoteAddress: socket.remoteAddress ?? '',
+    peerCertificate,
     capture,
     arriving: () => (arriving === null || arriving.request.complete || underWay === 0 ? null : arriving.body),
     setArriving: (request, body) => {

@@ -3,11 +3,12 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
+import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { createAdmission } from './admission.ts'
 import type { LimitsConfig, ListenerConfig, TrustedProxyConfig } from './config.ts'
 import { type Connection, createConnection } from './connection.ts'
 import type { Server } from './http-server.ts'
-import { hasBadCertificate } from './tls.ts'
+import { certificateOf, hasBadCertificate } from './tls.ts'
 
 /** Where a listener listens, and whom it believes; by default nobody. */
 export type ListenerAddress = Pick<ListenerConfig, 'bind'> & Partial<Pick<ListenerConfig, 'trustedProxies'>>
@@ -39,8 +40,8 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
   trust(config.trustedProxies ?? [])
   const tooMany = createDropLog(options)
 
-  const open = (socket: Socket, raw: Socket): void => {
-    const connection = createConnection(socket, 4 * limits().headerBytes + 65_536, raw)
+  const open = (socket: Socket, raw: Socket, certificate: PeerCertificate | null): void => {
+    const connection = createConnection(socket, 4 * limits().headerBytes + 65_536, raw, certificate)
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
   }
@@ -54,7 +55,7 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
       raw.once('close', () => {
         if (handshaking.get(peer) === raw) handshaking.delete(peer)
       })
-    } else open(raw, raw)
+    } else open(raw, raw, null)
   })
   server.on('secureConnection', (socket: TLSSocket) => {
     const peer = peerOf(socket)
@@ -68,7 +69,7 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
       socket.destroy()
       return
     }
-    open(socket, raw)
+    open(socket, raw, certificateOf(socket))
   })
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
     const code = socket.authorizationError ?? Reflect.get(error, 'code')

@@ -88,6 +88,7 @@ export const createHttpExchange = (
     remoteAddress: connection.remoteAddress,
     listener: context.listener,
     tls: context.tls,
+    peerCertificate: connection.peerCertificate,
   }
   return { head, body: body?.stream ?? request, reply, onGone: departure.onGone, signal: departure.signal }
 }

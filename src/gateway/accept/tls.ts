@@ -1,6 +1,7 @@
-import { constants } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { type PeerCertificate, peerCertificate } from '../../core/peer-certificate.ts'
 import type { ClientCertMode } from './tls-config.ts'
 
 /** A certificate with its key, read and checked. */
@@ -108,4 +109,20 @@ export const hasBadCertificate = (socket: TLSSocket): boolean => {
     return false
   // An empty object stands for none.
   return Object.keys(socket.getPeerCertificate()).length > 0
+}
+
+/** No chain that a handshake takes is longer. */
+const MOST_ISSUERS = 10
+
+/** The certificate that the caller has shown, if it was asked for one and it is good. */
+export const certificateOf = (socket: TLSSocket): PeerCertificate | null => {
+  const x509 = socket.authorized ? socket.getPeerX509Certificate() : undefined
+  if (x509 === undefined) return null
+  const issuers: X509Certificate[] = []
+  let issuer = x509.issuerCertificate
+  while (issuer !== undefined && issuers.length < MOST_ISSUERS) {
+    issuers.push(issuer)
+    issuer = issuer.issuerCertificate
+  }
+  return peerCertificate(x509, 'listener', issuers)
 }

@@ -62,6 +62,7 @@ export const createUpgradeExchange = (
       remoteAddress: connection.remoteAddress,
       listener: context.listener,
       tls: context.tls,
+      peerCertificate: connection.peerCertificate,
     },
     body: Readable.from([]),
     reply: untilAccepted,

@@ -88,7 +88,7 @@ const createApiKeys = (parts: ApiKeyParts): AuthenticatorBody => {
   return {
     challenge: { scheme: 'ApiKey', parameters: [`header="${parts.header}"`] },
     declines: () => null,
-    authenticate: ({ value, digest }, nowMs) => {
+    authenticate: ({ value, digest }, { nowMs }) => {
       if (value.length < LEAST_LENGTH || value.length > MOST_LENGTH) {
         return badCredential(name, value === '' ? 'the key is empty' : 'the key has not the length of a key')
       }

@@ -5,10 +5,11 @@ import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
-import type { Authenticator, Keep, Presented, Verification } from './authenticator.ts'
-import { carrierLabel, carrierReader, hasAuthorization, REPEATED, type ReadCarrier } from './carriers.ts'
+import type { Authenticator, Circumstances, Keep, Presented, Prove, Verification } from './authenticator.ts'
+import { hasAuthorization, REPEATED } from './carriers.ts'
 import { challengeFor } from './challenge.ts'
-import { keptForOthers, type PrefixOwner } from './kept-prefixes.ts'
+import { keptForOthers } from './kept-prefixes.ts'
+import { type Door, type Gate, type Plan, planOf } from './route-doors.ts'
 import { crossOriginUpgrade } from './same-origin.ts'
 
 export interface AuthenticateOptions {
@@ -21,44 +22,22 @@ export interface AuthenticateOptions {
 export type Authenticate = (
   request: CanonicalRequest,
   route: Route,
-) => Identity | Refusal | Promise<Identity | Refusal>
+  signal?: () => AbortSignal,
+) => Later<Identity | Refusal>
 
-/** One authenticator of a route's list. */
-interface Door {
-  readonly authenticator: Authenticator
-  /** Tells its entries in the cache from those of the others. */
-  readonly cacheKey: string
-  readonly keptForOthers: readonly PrefixOwner[]
-}
-
-/** The authenticators of a route's list that share a carrier. */
-interface Gate {
-  readonly label: string
-  readonly read: ReadCarrier
-  /** Browsers send it by themselves, whatever page asks them to. */
-  readonly isCookie: boolean
-  readonly doors: readonly Door[]
-}
-
-/** What a route's list comes down to; made once a route. */
-interface Plan {
-  /** In the order of the list. */
-  readonly gates: readonly Gate[]
-  /** Decides when nothing was presented. */
-  readonly anonymous: Door | null
-  readonly readsAuthorization: boolean
-  readonly listed: readonly Authenticator[]
-}
+type Later<T> = T | Promise<T>
 
 interface Kept {
   readonly identity: Identity
   readonly keep: Keep
+  readonly prove: Prove | null
 }
 
 type Cache = LRUCache<string, Kept>
 
 const CACHE_ENTRIES = 10_000
 const CACHE_CHARACTERS = 32 * 1024 * 1024
+const unending = (): AbortSignal => new AbortController().signal
 const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
 
 /**
@@ -67,7 +46,8 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * The first carrier of the route's list on which something was presented decides, by the one
  * authenticator that takes it; a bad credential is refused, never tried on the next. Verified credentials
  * are kept until they expire or their key goes; the cache belongs to one configuration, and its keys are
- * the authenticator and the SHA-256 of the credential. A hit is synchronous.
+ * the authenticator and the SHA-256 of the credential. A hit is synchronous, unless something has to be
+ * proved with each request.
  *
  * Errors: `bad_request` for a carrier that came twice, `unauthenticated` with its challenge, `denied`
  * when the claims make no acceptable subject or a page of another origin opens a WebSocket by a cookie,
@@ -86,41 +66,13 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
     ]),
   )
   const plans = new WeakMap<Route, Plan>()
-  return (request, route) => {
+  return (request, route, signal = unending) => {
     let plan = plans.get(route)
     if (plan === undefined) {
       plan = planOf(route, doors)
       plans.set(route, plan)
     }
-    return authenticate(request, plan, cache, clock.nowMs())
-  }
-}
-
-const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<string, Door>): Plan => {
-  const listed = list.map((each) => {
-    const door = doors.get(each)
-    if (door === undefined)
-      throw new Error(`route ${name} names the authenticator ${each}, which does not exist`)
-    return door
-  })
-  const byLabel = new Map<string, Door[]>()
-  for (const door of listed) {
-    const { carrier } = door.authenticator
-    if (carrier.kind === 'none') continue
-    const label = carrierLabel(carrier)
-    byLabel.set(label, [...(byLabel.get(label) ?? []), door])
-  }
-  const gates = [...byLabel].flatMap(([label, sharing]) => {
-    const [first] = sharing
-    if (first === undefined) return []
-    const { carrier } = first.authenticator
-    return [{ label, read: carrierReader(carrier), isCookie: carrier.kind === 'cookie', doors: sharing }]
-  })
-  return {
-    gates,
-    anonymous: listed.find(({ authenticator }) => authenticator.carrier.kind === 'none') ?? null,
-    readsAuthorization: listed.some(({ authenticator }) => authenticator.carrier.kind === 'authorization'),
-    listed: listed.map(({ authenticator }) => authenticator),
+    return authenticate(request, plan, cache, clock.nowMs(), signal)
   }
 }
 
@@ -129,28 +81,35 @@ const authenticate = (
   plan: Plan,
   cache: Cache,
   nowMs: number,
-): Identity | Refusal | Promise<Identity | Refusal> => {
+  signal: () => AbortSignal,
+): Later<Identity | Refusal> => {
   let gate: Gate | null = null
   let value = ''
+  let dpop = false
   for (const each of plan.gates) {
     const found = each.read(request)
     if (found === REPEATED) return refuse('authenticate', 'bad_request', `${each.label} came more than once`)
     if (found === null || gate !== null) continue
     gate = each
-    value = found
+    dpop = typeof found !== 'string'
+    value = typeof found === 'string' ? found : found.dpop
   }
-  if (gate === null) return withoutCredential(request, plan, nowMs)
+  if (gate === null) return withoutCredential(request, plan, { nowMs, request, signal })
   const trespass = gate.isCookie ? crossOriginUpgrade(request) : null
   if (trespass !== null) return trespass
-  const presented = { value, digest: hash('sha256', value, 'hex') }
-  return kept(gate, presented, cache, nowMs) ?? decideBy(gate, presented, plan, cache, nowMs)
+  const presented = { value, digest: hash('sha256', value, 'hex'), dpop }
+  const known = kept(gate, presented, cache, nowMs)
+  if (known === null) return decideBy(gate, presented, plan, cache, { nowMs, request, signal })
+  // Nothing more is made for what is known by its value alone: that is nearly every request.
+  if (known.prove === null && !dpop) return known.identity
+  return proven(known.identity, known.prove, presented, plan, { nowMs, request, signal })
 }
 
-const kept = (gate: Gate, { digest }: Presented, cache: Cache, nowMs: number): Identity | null => {
+const kept = (gate: Gate, { digest }: Presented, cache: Cache, nowMs: number): Kept | null => {
   for (const { cacheKey } of gate.doors) {
     const entry = cache.get(cacheKey + digest)
     if (entry === undefined) continue
-    if (nowMs < entry.keep.untilMs && entry.keep.vouched(nowMs)) return entry.identity
+    if (nowMs < entry.keep.untilMs && entry.keep.vouched(nowMs)) return entry
     cache.delete(cacheKey + digest)
   }
   return null
@@ -161,25 +120,49 @@ const decideBy = (
   presented: Presented,
   plan: Plan,
   cache: Cache,
-  nowMs: number,
-): Identity | Refusal | Promise<Identity | Refusal> => {
+  circumstances: Circumstances,
+): Later<Identity | Refusal> => {
   const door = doorFor(gate, presented)
   if (typeof door === 'string') {
     const refusal = refuse('authenticate', 'unauthenticated', door)
     return challengeFor(refusal, plan.listed, 'bad')
   }
-  const settle = (verification: Verification): Identity | Refusal => {
+  const settle = (verification: Verification): Later<Identity | Refusal> => {
     if (isRefusal(verification)) return challengeFor(verification, plan.listed, 'bad')
-    const { identity, keep } = verification
+    const { identity, keep, prove = null } = verification
     const trespass = trespassOf(identity, door)
     if (trespass !== null) return trespass
     if (keep !== null) {
-      cache.set(door.cacheKey + presented.digest, { identity, keep }, { size: presented.value.length + 1 })
+      const size = presented.value.length + 1
+      cache.set(door.cacheKey + presented.digest, { identity, keep, prove }, { size })
     }
-    return identity
+    return proven(identity, prove, presented, plan, circumstances)
   }
-  const verification = door.authenticator.authenticate(presented, nowMs)
+  const verification = door.authenticator.authenticate(presented, circumstances)
   return verification instanceof Promise ? verification.then(settle) : settle(verification)
+}
+
+/** The identity, once this very request has shown what its credential asks for. */
+const proven = (
+  identity: Identity,
+  prove: Prove | null,
+  presented: Presented,
+  plan: Plan,
+  circumstances: Circumstances,
+): Later<Identity | Refusal> => {
+  if (prove === null) {
+    if (presented.dpop !== true) return identity
+    const refusal = refuse(
+      'authenticate',
+      'unauthenticated',
+      'the scheme is DPoP, and the token is not bound',
+    )
+    return challengeFor(refusal, plan.listed, 'bad')
+  }
+  const settle = (refusal: Refusal | null): Identity | Refusal =>
+    refusal === null ? identity : challengeFor(refusal, plan.listed, 'bad')
+  const proof = prove(presented, circumstances)
+  return proof instanceof Promise ? proof.then(settle) : settle(proof)
 }
 
 /** The door that takes the credential, or why none does. A lone one need not be asked: it will say no better. */
@@ -207,8 +190,8 @@ const trespassOf = ({ subject }: Identity, door: Door): Refusal | null => {
 const withoutCredential = (
   request: CanonicalRequest,
   plan: Plan,
-  nowMs: number,
-): Identity | Refusal | Promise<Identity | Refusal> => {
+  circumstances: Circumstances,
+): Later<Identity | Refusal> => {
   const otherScheme = plan.readsAuthorization && hasAuthorization(request)
   if (plan.anonymous === null || otherScheme) {
     const detail = otherScheme ? 'Authorization has a scheme that the route does not take' : 'no credential'
@@ -216,6 +199,6 @@ const withoutCredential = (
   }
   const settle = (verification: Verification): Identity | Refusal =>
     isRefusal(verification) ? verification : verification.identity
-  const verification = plan.anonymous.authenticator.authenticate(NOTHING, nowMs)
+  const verification = plan.anonymous.authenticator.authenticate(NOTHING, circumstances)
   return verification instanceof Promise ? verification.then(settle) : settle(verification)
 }

@@ -3,6 +3,7 @@ import type { Carrier } from '../../core/carrier.ts'
 import type { Identity } from '../../core/identity.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
 
 /** A credential as it came in by a carrier, not verified. Never to be logged. */
@@ -11,7 +12,28 @@ export interface Presented {
   readonly value: string
   /** SHA-256 of the value, in hex. */
   readonly digest: string
+  /** True when it came by the scheme `DPoP`, which promises a proof of possession beside it. */
+  readonly dpop?: boolean
 }
+
+/** The request that a credential came with, for what must be proved for each request. */
+export interface Circumstances {
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number
+  readonly request: CanonicalRequest
+  /** Made when it is asked for; aborted when the caller has gone. */
+  readonly signal: () => AbortSignal
+}
+
+/**
+ * Checks what has to be shown with every request beside the credential itself, such as a DPoP proof.
+ *
+ * @returns null when all is well.
+ */
+export type Prove = (
+  presented: Presented,
+  circumstances: Circumstances,
+) => Refusal | null | Promise<Refusal | null>
 
 /** What the checks between authenticators need to know of one; no check knows the kinds. */
 export interface Description {
@@ -48,6 +70,8 @@ export interface Verified {
   readonly identity: Identity
   /** Null: not kept, because asking again is as cheap as looking it up. */
   readonly keep: Keep | null
+  /** Asked by the stage before the identity is used, this time and on every hit; default nothing is to be proved. */
+  readonly prove?: Prove | null
 }
 
 export type Verification = Verified | Refusal
@@ -69,13 +93,15 @@ export interface Authenticator {
    */
   readonly declines: (presented: Presented) => string | null
   /**
-   * Decides on a credential.
+   * Decides on a credential. What belongs to one request only goes into `prove`, since the answer is kept.
    *
-   * @param nowMs milliseconds since the epoch.
    * @returns who it is; or `unauthenticated`, `denied` (a claim that the subject needs is missing), or
    *   `authenticator_unavailable`. A promise only when something has to be computed or fetched.
    */
-  readonly authenticate: (presented: Presented, nowMs: number) => Verification | Promise<Verification>
+  readonly authenticate: (
+    presented: Presented,
+    circumstances: Circumstances,
+  ) => Verification | Promise<Verification>
   /** The identity that verified claims would make, for `explain`; only for kinds that map claims. */
   readonly fromClaims?: (claims: JsonObject) => Identity | Refusal
   /** Stops what runs in the background. */

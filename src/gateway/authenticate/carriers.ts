@@ -5,10 +5,17 @@ import type { CanonicalRequest } from '../../core/request.ts'
 /** The carrier came more than once, so that two readers could see two credentials. */
 export const REPEATED = Symbol('repeated')
 
-type Fields = Pick<CanonicalRequest, 'names' | 'headers'>
+/** A token that came by the scheme `DPoP`. @see https://www.rfc-editor.org/rfc/rfc9449#section-7.1 */
+export interface DpopToken {
+  readonly dpop: string
+}
+
+type Fields = Pick<CanonicalRequest, 'names' | 'headers' | 'peerCertificate'>
 
 /** Null when nothing came by the carrier; an empty string when it came empty. */
-export type ReadCarrier = (request: Fields) => string | null | typeof REPEATED
+export type ReadCarrier = (request: Fields) => string | DpopToken | null | typeof REPEATED
+
+type ReadText = (request: Fields) => string | null | typeof REPEATED
 
 /** A header that carries a credential. Without `_` and `.`, which some applications read as `-`. */
 export const carrierHeader = () => z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'expected a header name')
@@ -58,7 +65,11 @@ export const carrierLabel = (carrier: Carrier): string => {
   }
 }
 
-/** Makes the reader of one carrier. Does not read the peer's certificate, which no transport hands over yet. */
+/**
+ * Makes the reader of one carrier.
+ *
+ * Whoever takes tokens by `Bearer` takes them by `DPoP` too; of a certificate the thumbprint is read.
+ */
 export const carrierReader = (carrier: Carrier): ReadCarrier => {
   switch (carrier.kind) {
     case 'authorization':
@@ -68,6 +79,7 @@ export const carrierReader = (carrier: Carrier): ReadCarrier => {
     case 'cookie':
       return cookieReader(carrier.name)
     case 'peer-certificate':
+      return ({ peerCertificate }) => peerCertificate?.thumbprint ?? null
     case 'none':
       return () => null
   }
@@ -77,7 +89,7 @@ export const carrierReader = (carrier: Carrier): ReadCarrier => {
 export const hasAuthorization = ({ names }: Fields): boolean => names.includes('authorization')
 
 const headerReader =
-  (lowerName: string): ReadCarrier =>
+  (lowerName: string): ReadText =>
   ({ names, headers }) => {
     const index = names.indexOf(lowerName)
     if (index < 0) return null
@@ -87,12 +99,17 @@ const headerReader =
 
 const authorizationReader = (lowerScheme: string): ReadCarrier => {
   const read = headerReader('authorization')
+  const takesDpop = lowerScheme === 'bearer'
   return (request) => {
     const value = read(request)
     if (typeof value !== 'string') return value
     const space = value.indexOf(' ')
     const scheme = space < 0 ? value : value.slice(0, space)
-    if (scheme.toLowerCase() !== lowerScheme) return null
+    const came = scheme.toLowerCase()
+    if (came !== lowerScheme) {
+      if (!takesDpop || came !== 'dpop') return null
+      return { dpop: space < 0 ? '' : withoutLeadingSpaces(value, space) }
+    }
     return space < 0 ? '' : withoutLeadingSpaces(value, space)
   }
 }

@@ -2,7 +2,7 @@ import type { Refusal } from '../../core/refusals.ts'
 import type { Authenticator, Challenge } from './authenticator.ts'
 
 /**
- * Adds `WWW-Authenticate` to a 401; any other refusal stays as it is.
+ * Adds `WWW-Authenticate` to a 401 that has none; any other refusal stays as it is.
  *
  * `Bearer` speaks for a route that takes it at all, else the first challenge of the list.
  *
@@ -14,12 +14,16 @@ export const challengeFor = (
   listed: readonly Authenticator[],
   presented: 'none' | 'bad',
 ): Refusal => {
-  if (refusal.refusal !== 'unauthenticated') return refusal
+  if (refusal.refusal !== 'unauthenticated' || hasChallenge(refusal)) return refusal
   const challenges = listed.flatMap(({ challenge }) => (challenge === null ? [] : [challenge]))
   const challenge = challenges.find(({ scheme }) => scheme === 'Bearer') ?? challenges[0]
   if (challenge === undefined) return refusal
-  return { ...refusal, headers: ['WWW-Authenticate', write(challenge, presented)] }
+  const headers = [...(refusal.headers ?? []), 'WWW-Authenticate', write(challenge, presented)]
+  return { ...refusal, headers }
 }
+
+const hasChallenge = ({ headers = [] }: Refusal): boolean =>
+  headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === 'www-authenticate')
 
 const write = ({ scheme, parameters }: Challenge, presented: 'none' | 'bad'): string => {
   const all = presented === 'bad' ? [...parameters, 'error="invalid_token"'] : parameters

@@ -92,7 +92,7 @@ const createJwt = (parts: JwtParts): AuthenticatorBody => ({
     const token = parsePresented(presented)
     return typeof token === 'string' ? token : selectionProblem(token, parts)
   },
-  authenticate: (presented, nowMs) => {
+  authenticate: (presented, { nowMs }) => {
     const token = parsePresented(presented)
     if (typeof token === 'string') return badCredential(parts.name, token)
     const problem = selectionProblem(token, parts) ?? claimsProblem(token.claims, parts.rules, nowMs)

@@ -1,0 +1,60 @@
+import type { Route } from '../../core/route.ts'
+import type { Authenticator } from './authenticator.ts'
+import { carrierLabel, carrierReader, type ReadCarrier } from './carriers.ts'
+import type { PrefixOwner } from './kept-prefixes.ts'
+
+/** One authenticator of a route's list. */
+export interface Door {
+  readonly authenticator: Authenticator
+  /** Tells its entries in the cache from those of the others. */
+  readonly cacheKey: string
+  readonly keptForOthers: readonly PrefixOwner[]
+}
+
+/** The authenticators of a route's list that share a carrier. */
+export interface Gate {
+  readonly label: string
+  readonly read: ReadCarrier
+  /** Browsers send it by themselves, whatever page asks them to. */
+  readonly isCookie: boolean
+  readonly doors: readonly Door[]
+}
+
+/** What a route's list comes down to; made once a route. */
+export interface Plan {
+  /** In the order of the list. */
+  readonly gates: readonly Gate[]
+  /** Decides when nothing was presented. */
+  readonly anonymous: Door | null
+  readonly readsAuthorization: boolean
+  readonly listed: readonly Authenticator[]
+}
+
+/** Throws when the list names an authenticator that does not exist: that is a bug of the loader. */
+export const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<string, Door>): Plan => {
+  const listed = list.map((each) => {
+    const door = doors.get(each)
+    if (door === undefined)
+      throw new Error(`route ${name} names the authenticator ${each}, which does not exist`)
+    return door
+  })
+  const byLabel = new Map<string, Door[]>()
+  for (const door of listed) {
+    const { carrier } = door.authenticator
+    if (carrier.kind === 'none') continue
+    const label = carrierLabel(carrier)
+    byLabel.set(label, [...(byLabel.get(label) ?? []), door])
+  }
+  const gates = [...byLabel].flatMap(([label, sharing]) => {
+    const [first] = sharing
+    if (first === undefined) return []
+    const { carrier } = first.authenticator
+    return [{ label, read: carrierReader(carrier), isCookie: carrier.kind === 'cookie', doors: sharing }]
+  })
+  return {
+    gates,
+    anonymous: listed.find(({ authenticator }) => authenticator.carrier.kind === 'none') ?? null,
+    readsAuthorization: listed.some(({ authenticator }) => authenticator.carrier.kind === 'authorization'),
+    listed: listed.map(({ authenticator }) => authenticator),
+  }
+}
