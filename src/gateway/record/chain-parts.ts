@@ -12,6 +12,8 @@ export interface ChainPart {
   /** Of the last legible line. */
   readonly last: { readonly seq: number; readonly hash: string } | null
   readonly isEmpty: boolean
+  /** zlib's code when it could not be unpacked to its end. */
+  readonly broken: string | null
 }
 
 /** How many illegible lines are passed over at either end of a file. */
@@ -23,7 +25,7 @@ export const readPart = async (file: string): Promise<ChainPart> => {
   const fd = openSync(file, 'r')
   try {
     const { size } = fstatSync(fd)
-    return { file, first: firstLink(fd), last: lastLink(fd, size), isEmpty: size === 0 }
+    return { file, first: firstLink(fd), last: lastLink(fd, size), isEmpty: size === 0, broken: null }
   } finally {
     closeSync(fd)
   }
@@ -33,7 +35,7 @@ const readCompressedPart = async (file: string): Promise<ChainPart> => {
   let first: Link | null = null
   let last: ChainPart['last'] = null
   let isEmpty = true
-  await readLog(file, ({ bytes, number, complete }) => {
+  const broken = await readLog(file, ({ bytes, number, complete }) => {
     isEmpty = false
     const link = bytes === null || !complete ? null : readLink(bytes)
     if (bytes === null || link === null) return true
@@ -41,7 +43,7 @@ const readCompressedPart = async (file: string): Promise<ChainPart> => {
     last = { seq: link.seq, hash: digest(bytes) }
     return true
   })
-  return { file, first, last, isEmpty }
+  return { file, first, last, isEmpty, broken }
 }
 
 const firstLink = (fd: number): Link | null => {

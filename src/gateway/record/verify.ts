@@ -108,8 +108,11 @@ const verifyReadable = async (
 
 type VerifiedChain = ChainSummary & ChainEndPlace
 
-const isChained = ({ file, first, isEmpty }: ChainPart, report: Report): boolean => {
-  if (first === null && !isEmpty) {
+const isChained = ({ file, first, isEmpty, broken }: ChainPart, report: Report): boolean => {
+  // With a line that could be read it belongs to a chain, and is reported there.
+  if (first === null && broken !== null) {
+    report({ file, number: 1 }, 'error', 'damaged', damage(broken))
+  } else if (first === null && !isEmpty) {
     report(
       { file, number: 1 },
       'error',
