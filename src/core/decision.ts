@@ -1,5 +1,6 @@
 import type { AccessRequest } from './access-request.ts'
 import type { JsonObject } from './json.ts'
+import type { OwnAnswer } from './own-answer.ts'
 
 export interface EvaluationResult {
   readonly decision: 'allow' | 'deny'
@@ -51,4 +52,6 @@ export interface Bound {
   readonly inputs: JsonObject
   /** The very bytes, when the mapping read the body. */
   readonly body: Buffer | null
+  /** Set where Sallyport answers by itself what an authenticator said. */
+  readonly answer?: OwnAnswer
 }

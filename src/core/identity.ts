@@ -23,4 +23,6 @@ export interface Identity {
   readonly credential: Credential
   /** Verified claims only. */
   readonly claims: JsonObject
+  /** `Set-Cookie` values for the answer to this very request, whatever it is; left out: none. */
+  readonly setCookies?: readonly string[]
 }

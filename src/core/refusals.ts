@@ -4,12 +4,14 @@ export type Stage = 'accept' | 'authenticate' | 'bind' | 'decide' | 'enforce' | 
 interface RefusalEntry {
   readonly status: number
   readonly title: string
+  /** Of the answer that sends a page elsewhere instead; left out where nothing else can help. */
+  readonly elsewhere?: number
 }
 
 /** Every way to say no, and the only place where a code becomes a status. */
 export const REFUSALS = {
   bad_request: { status: 400, title: 'The request is not acceptable' },
-  unauthenticated: { status: 401, title: 'Authentication is required' },
+  unauthenticated: { status: 401, title: 'Authentication is required', elsewhere: 302 },
   denied: { status: 403, title: 'Access is denied' },
   no_route: { status: 404, title: 'Nothing is here' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
@@ -28,6 +30,12 @@ export const REFUSALS = {
 
 export type RefusalCode = keyof typeof REFUSALS
 
+/** What the caller gets: the status of the code, or of being sent elsewhere. */
+export const statusOf = ({ refusal, elsewhere }: Refusal): number => {
+  const entry: RefusalEntry = REFUSALS[refusal]
+  return elsewhere === undefined ? entry.status : (entry.elsewhere ?? entry.status)
+}
+
 /**
  * An expected failure: the request goes no further, but is still answered and recorded.
  *
@@ -41,6 +49,8 @@ export interface Refusal {
   readonly publicDetail?: string
   /** Response headers of the refusal, such as `WWW-Authenticate`; flat name, value, name, value. */
   readonly headers?: readonly string[]
+  /** Where a page can get what it lacks: a path of the same origin. Only for codes that name a status for it. */
+  readonly elsewhere?: string
 }
 
 export const isRefusal = (value: object): value is Refusal => 'refusal' in value
@@ -49,5 +59,5 @@ export const refuse = (
   stage: Stage,
   refusal: RefusalCode,
   detail: string,
-  more: { readonly publicDetail?: string; readonly headers?: readonly string[] } = {},
+  more: Pick<Refusal, 'publicDetail' | 'headers' | 'elsewhere'> = {},
 ): Refusal => ({ refusal, stage, detail, ...more })

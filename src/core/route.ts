@@ -18,6 +18,8 @@ export interface Route {
   readonly upstream: string
   /** An engine that is asked too, for the record only. */
   readonly shadow?: string
+  /** The path of an endpoint that authenticators answer themselves; left out: it is none. */
+  readonly endpoint?: string
   /** Left out: the gateway leaves CORS to the application. */
   readonly cors?: Cors
 }

@@ -21,6 +21,8 @@ export interface Stages {
     route: Route,
     signal: () => AbortSignal,
   ) => Later<Identity | Refusal>
+  /** What an authenticator answers at an endpoint of its own. */
+  readonly serve: (exchange: Exchange, accepted: Accepted) => Promise<Served | Refusal>
   readonly needsBody: (route: Route) => boolean
   readonly readBody: (exchange: Exchange) => Promise<Buffer | Refusal>
   readonly bind: (accepted: Accepted, identity: Identity | null, body: Buffer | null) => Bound | Refusal
@@ -37,6 +39,13 @@ export interface Stages {
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
   /** Told of each request that begins by these stages, and of its end: as many times each. */
   readonly usage?: { readonly began: () => void; readonly ended: (durationUs: number) => void }
+}
+
+/** A request that an authenticator took itself; `bound.answer` is what it said. */
+export interface Served {
+  /** Null when it is not known, or not any more, who asked. */
+  readonly identity: Identity | null
+  readonly bound: Bound
 }
 
 export interface Question {
@@ -105,7 +114,8 @@ export const createPipeline = (deps: {
       progress.request = accepted.request
       if (isRefusal(accepted)) return stop(progress, accepted)
       progress.route = accepted.route
-      authenticate(progress, accepted)
+      if (accepted.route.endpoint !== undefined) serve(progress, accepted)
+      else authenticate(progress, accepted)
     })
   }
 
@@ -119,6 +129,17 @@ export const createPipeline = (deps: {
       else if (observes(accepted.route, known)) progress.observed = known
       else return stop(progress, known)
       readBody(progress, accepted)
+    })
+  }
+
+  const serve = (progress: Progress, accepted: Accepted): void => {
+    const { stages, exchange } = progress
+    const served = timed(progress, 'authenticate', () => stages.serve(exchange, accepted))
+    after(progress, served, (known) => {
+      if (isRefusal(known)) return stop(progress, known)
+      progress.identity = known.identity
+      progress.bound = known.bound
+      decide(progress, accepted, known.bound)
     })
   }
 
@@ -155,8 +176,9 @@ export const createPipeline = (deps: {
     )
   }
 
-  /** True when the configuration changed while the request waited. */
-  const isOutdated = ({ waited, stages }: Progress): boolean => waited && current() !== stages
+  /** True when the configuration changed while the request waited, and it can begin again. */
+  const isOutdated = ({ waited, stages, route }: Progress): boolean =>
+    waited && current() !== stages && route?.endpoint === undefined
 
   const startAgain = (progress: Progress): void => {
     end(progress)
@@ -220,11 +242,16 @@ export const createPipeline = (deps: {
     end(progress)
   }
 
-  /** With the route's CORS fields, so that a page can tell a refusal from a broken network. */
-  const readable = ({ route, exchange }: Progress, refusal: Refusal): Refusal => {
-    if (route?.cors === undefined) return refusal
-    const headers = [...(refusal.headers ?? []), ...corsHeaders(route.cors, exchange.head.headers)]
-    return { ...refusal, headers }
+  /**
+   * With the route's CORS fields, so that a page can tell a refusal from a broken network, and with the session that
+   * was renewed for this request: the one before it may be of no use any more.
+   */
+  const readable = ({ route, exchange, identity }: Progress, refusal: Refusal): Refusal => {
+    const setCookies = identity?.setCookies ?? []
+    if (route?.cors === undefined && setCookies.length === 0) return refusal
+    const cors = route?.cors === undefined ? [] : corsHeaders(route.cors, exchange.head.headers)
+    const cookies = setCookies.flatMap((cookie) => ['Set-Cookie', cookie])
+    return { ...refusal, headers: [...(refusal.headers ?? []), ...cors, ...cookies] }
   }
 
   const end = (progress: Progress): void => {

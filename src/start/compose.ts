@@ -6,13 +6,15 @@ import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
 import type { Log } from '../core/log.ts'
+import { isRefusal } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoints.ts'
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
-import { readBody } from '../gateway/bind/body.ts'
+import { type BodyLimits, readBody } from '../gateway/bind/body.ts'
 import { createDecide } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import type { GrantStore } from '../gateway/decide/grants/store.ts'
@@ -43,7 +45,7 @@ export interface Parts {
 
 /** Joins the stages of one configuration. */
 export const composeStages = (configuration: Configuration, parts: Parts): Stages => {
-  const { limits, routes } = configuration
+  const { routes } = configuration
   const { authenticators, clock, log } = parts
   const plans = routes.map(({ plan }) => plan)
   const carriers = [...authenticators.values()].map(({ carrier }) => carrier)
@@ -52,6 +54,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   )
   const decidedHeaders = headersThatDecide(configuration)
   const bind = createBind({ plans, clock })
+  const endpoints = createEndpoints(authenticators.values())
   const unmatched = configuration.unmatched === null ? null : unmatchedRoute(configuration.unmatched)
   const enforce = createEnforce({
     upstreams: parts.upstreams,
@@ -72,16 +75,17 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
         ...carriers.flatMap(headerOf),
         ...believedHeaders(configuration),
       ]),
+      endpoints: endpoints.routes,
       unmatched,
       clock,
     }),
+    serve: composeServe(configuration, endpoints, clock),
     authenticate: createAuthenticate({ authenticators, clock }),
     needsBody: ({ index }) => {
       const plan = plans[index]
       return plan !== undefined && needsBody(plan)
     },
-    readBody: (exchange) =>
-      readBody(exchange, { maxBytes: limits.bodyBytes, timeoutMs: limits.requestTimeout }),
+    readBody: (exchange) => readBody(exchange, bodyLimits(configuration)),
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
       return isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body)
@@ -124,6 +128,29 @@ const composeRecord = (configuration: Configuration, parts: Parts): Stages['reco
     },
   })
   return counted(record, traffic)
+}
+
+const bodyLimits = ({ limits }: Configuration): BodyLimits => ({
+  maxBytes: limits.bodyBytes,
+  timeoutMs: limits.requestTimeout,
+})
+
+/** The forms that endpoints take are small. */
+const MOST_FORM_BYTES = 65_536
+
+const composeServe = (configuration: Configuration, endpoints: Endpoints, clock: Clock): Stages['serve'] => {
+  const limits = bodyLimits(configuration)
+  const formLimits = { ...limits, maxBytes: Math.min(MOST_FORM_BYTES, limits.maxBytes) }
+  return async (exchange, accepted) => {
+    const { request } = accepted
+    const body = request.method === 'POST' ? await readBody(exchange, formLimits) : null
+    if (body !== null && isRefusal(body)) return body
+    const query = new URLSearchParams(request.query)
+    const asked = { request, query, body, nowMs: clock.nowMs(), signal: exchange.signal() }
+    const answered = await endpoints.serve(asked)
+    if (isRefusal(answered)) return answered
+    return { identity: answered.identity, bound: { ...asItCame(accepted), answer: answered.answer } }
+  }
 }
 
 const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0

@@ -29,6 +29,8 @@ export interface AcceptDeps {
   readonly listeners: ReadonlyMap<string, { readonly trustedProxies: readonly TrustedProxyConfig[] }>
   /** Lower-case names that Sallyport or a route sets, believes, or takes credentials from. */
   readonly guardedHeaders: ReadonlySet<string>
+  /** By path: what authenticators answer themselves, and by which methods. */
+  readonly endpoints?: ReadonlyMap<string, { readonly route: Route; readonly methods: ReadonlySet<string> }>
   /** Takes what no route is for, so that the caller is asked who it is first; null: refused at once. */
   readonly unmatched?: Route | null
   readonly clock: Clock
@@ -122,12 +124,12 @@ const makeRequest = (
 const NO_OPT_INS: PathOptIns = { allowEncodedSlash: false, allowPathParameters: false }
 
 const chooseRoute = (
-  { table, unmatched = null }: AcceptDeps,
+  { table, unmatched = null, endpoints = NO_ENDPOINTS }: AcceptDeps,
   request: CanonicalRequest,
   { host, target }: Parts,
 ): Accepted | RefusedRequest => {
   const { method, path, query, headers, names, scheme } = request
-  if (isReservedPath(path)) return chooseBuiltin(request, target.needs)
+  if (isReservedPath(path)) return chooseBuiltin(request, target.needs, endpoints)
   const port = host.port === '' ? DEFAULT_PORTS[scheme] : host.port
   const question = { method, host: host.host, port, path, query, headers, names }
   const preflight = readPreflight(method, headers)
@@ -164,13 +166,21 @@ export const NO_ROUTE = refuse('accept', 'no_route', 'no route fits host, path, 
 
 const NO_CAPTURES: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
 
-const chooseBuiltin = (request: CanonicalRequest, needs: PathNeeds): Accepted | RefusedRequest => {
+const NO_ENDPOINTS: NonNullable<AcceptDeps['endpoints']> = new Map()
+
+const chooseBuiltin = (
+  request: CanonicalRequest,
+  needs: PathNeeds,
+  endpoints: NonNullable<AcceptDeps['endpoints']>,
+): Accepted | RefusedRequest => {
   const need = unmetNeed(needs, NO_OPT_INS)
   if (need !== null) return refusedWith(badRequest(need, true), request)
   const { path, method } = request
   if (path === JWKS_PATH && (method === 'GET' || method === 'HEAD')) {
     return { request, route: JWKS_ROUTE, path: NO_CAPTURES }
   }
+  const endpoint = endpoints.get(path)
+  if (endpoint?.methods.has(method)) return { request, route: endpoint.route, path: NO_CAPTURES }
   return refusedWith(NO_ROUTE, request)
 }
 
@@ -182,6 +192,7 @@ const refusedWith = (refusal: Refusal, facts: RequestFacts, client?: Client): Re
     detail: refusal.detail,
     ...(refusal.publicDetail === undefined ? {} : { publicDetail: refusal.publicDetail }),
     ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
+    ...(refusal.elsewhere === undefined ? {} : { elsewhere: refusal.elsewhere }),
     // Copied one by one: a whole request holds the caller's credentials, which a refusal has no use for.
     request: {
       id,

@@ -7,10 +7,10 @@ import type { CanonicalRequest } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
 import type { Authenticator, Circumstances, Keep, Presented, Prove, Verification } from './authenticator.ts'
 import { hasAuthorization, REPEATED } from './carriers.ts'
-import { challengeFor } from './challenge.ts'
+import { askForCredential, challengeFor } from './challenge.ts'
 import { keptForOthers } from './kept-prefixes.ts'
 import { type Door, type Gate, type Plan, planOf } from './route-doors.ts'
-import { crossOriginUpgrade } from './same-origin.ts'
+import { crossOrigin } from './same-origin.ts'
 
 export interface AuthenticateOptions {
   readonly authenticators: ReadonlyMap<string, Authenticator>
@@ -50,7 +50,8 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * proved with each request.
  *
  * Errors: `bad_request` for a carrier that came twice, `unauthenticated` with its challenge, `denied`
- * when the claims make no acceptable subject or a page of another origin opens a WebSocket by a cookie,
+ * when the claims make no acceptable subject, or a page of another origin opens a WebSocket by a cookie or
+ * changes something by a session,
  * `authenticator_unavailable`.
  */
 export const createAuthenticate = (options: AuthenticateOptions): Authenticate => {
@@ -95,7 +96,7 @@ const authenticate = (
     value = typeof found === 'string' ? found : found.dpop
   }
   if (gate === null) return withoutCredential(request, plan, { nowMs, request, signal })
-  const trespass = gate.isCookie ? crossOriginUpgrade(request) : null
+  const trespass = gate.isCookie ? crossOrigin(request, gate.isSession) : null
   if (trespass !== null) return trespass
   const presented = { value, digest: hash('sha256', value, 'hex'), dpop }
   const known = kept(gate, presented, cache, nowMs)
@@ -129,14 +130,15 @@ const decideBy = (
   }
   const settle = (verification: Verification): Later<Identity | Refusal> => {
     if (isRefusal(verification)) return challengeFor(verification, plan.listed, 'bad')
-    const { identity, keep, prove = null } = verification
+    const { identity, keep, prove = null, setCookies } = verification
     const trespass = trespassOf(identity, door)
     if (trespass !== null) return trespass
     if (keep !== null) {
       const size = presented.value.length + 1
       cache.set(door.cacheKey + presented.digest, { identity, keep, prove }, { size })
     }
-    return proven(identity, prove, presented, plan, circumstances)
+    const current = setCookies === undefined ? identity : { ...identity, setCookies }
+    return proven(current, prove, presented, plan, circumstances)
   }
   const verification = door.authenticator.authenticate(presented, circumstances)
   return verification instanceof Promise ? verification.then(settle) : settle(verification)
@@ -195,7 +197,10 @@ const withoutCredential = (
   const otherScheme = plan.readsAuthorization && hasAuthorization(request)
   if (plan.anonymous === null || otherScheme) {
     const detail = otherScheme ? 'Authorization has a scheme that the route does not take' : 'no credential'
-    return challengeFor(refuse('authenticate', 'unauthenticated', detail), plan.listed, 'none')
+    const refusal = refuse('authenticate', 'unauthenticated', detail)
+    return otherScheme
+      ? challengeFor(refusal, plan.listed, 'none')
+      : askForCredential(refusal, circumstances.request, plan.listed)
   }
   const settle = (verification: Verification): Identity | Refusal =>
     isRefusal(verification) ? verification : verification.identity

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Carrier } from '../../core/carrier.ts'
 import type { Identity } from '../../core/identity.ts'
 import type { JsonObject } from '../../core/json.ts'
+import type { OwnAnswer } from '../../core/own-answer.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
@@ -72,9 +73,39 @@ export interface Verified {
   readonly keep: Keep | null
   /** Asked by the stage before the identity is used, this time and on every hit; default nothing is to be proved. */
   readonly prove?: Prove | null
+  /** Values of `Set-Cookie` for the answer to this request; they are not kept. */
+  readonly setCookies?: readonly string[]
 }
 
 export type Verification = Verified | Refusal
+
+/** What an authenticator's own endpoint is asked. */
+export interface OwnRequest {
+  readonly request: CanonicalRequest
+  /** The decoded parameters of the query. */
+  readonly query: URLSearchParams
+  /** Null for a method that has none. */
+  readonly body: Buffer | null
+  readonly nowMs: number
+  readonly signal: AbortSignal
+}
+
+/** What came of it, and who it was about if that is known. */
+export interface OwnAnswered {
+  readonly identity: Identity | null
+  readonly answer: OwnAnswer
+}
+
+/** A path that an authenticator answers itself, on every host: such as the way back from a sign-in. */
+export interface OwnEndpoint {
+  /** Below `/.sallyport/`. */
+  readonly path: string
+  readonly methods: readonly string[]
+  /** False when it is for another authenticator with an endpoint of this path. */
+  readonly takes: (asked: OwnRequest) => boolean
+  /** Must end by itself. It is recorded, and answered after that. */
+  readonly serve: (asked: OwnRequest) => Promise<OwnAnswered | Refusal>
+}
 
 /** One configured way to prove who the caller is. */
 export interface Authenticator {
@@ -102,6 +133,9 @@ export interface Authenticator {
     presented: Presented,
     circumstances: Circumstances,
   ) => Verification | Promise<Verification>
+  /** Where the person behind a request without a good credential can sign in; null when it is not a page that asks. */
+  readonly signIn?: (request: CanonicalRequest) => string | null
+  readonly endpoints?: readonly OwnEndpoint[]
   /** The identity that verified claims would make, for `explain`; only for kinds that map claims. */
   readonly fromClaims?: (claims: JsonObject) => Identity | Refusal
   /** Stops what runs in the background. */
@@ -111,7 +145,7 @@ export interface Authenticator {
 /** What a kind has to say for itself; the rest is the same for all. */
 export type AuthenticatorBody = Pick<
   Authenticator,
-  'challenge' | 'declines' | 'authenticate' | 'fromClaims' | 'close'
+  'challenge' | 'declines' | 'authenticate' | 'signIn' | 'endpoints' | 'fromClaims' | 'close'
 >
 
 /** Makes the authenticator; nothing is opened or fetched before. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Carrier } from '../../core/carrier.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
+import { readSessionCookie } from './session-cookies.ts'
 
 /** The carrier came more than once, so that two readers could see two credentials. */
 export const REPEATED = Symbol('repeated')
@@ -10,7 +11,7 @@ export interface DpopToken {
   readonly dpop: string
 }
 
-type Fields = Pick<CanonicalRequest, 'names' | 'headers' | 'peerCertificate'>
+type Fields = Pick<CanonicalRequest, 'names' | 'headers' | 'scheme' | 'host' | 'peerCertificate'>
 
 /** Null when nothing came by the carrier; an empty string when it came empty. */
 export type ReadCarrier = (request: Fields) => string | DpopToken | null | typeof REPEATED
@@ -58,6 +59,8 @@ export const carrierLabel = (carrier: Carrier): string => {
       return `header ${carrier.name.toLowerCase()}`
     case 'cookie':
       return `cookie ${carrier.name}`
+    case 'session':
+      return `session ${carrier.name}`
     case 'peer-certificate':
       return "the peer's certificate"
     case 'none':
@@ -78,6 +81,8 @@ export const carrierReader = (carrier: Carrier): ReadCarrier => {
       return headerReader(carrier.name.toLowerCase())
     case 'cookie':
       return cookieReader(carrier.name)
+    case 'session':
+      return sessionReader(carrier.name)
     case 'peer-certificate':
       return ({ peerCertificate }) => peerCertificate?.thumbprint ?? null
     case 'none':
@@ -134,5 +139,14 @@ const cookieReader = (name: string): ReadCarrier => {
       found = equals < 0 ? '' : part.slice(equals + 1).trim()
     }
     return found
+  }
+}
+
+/** A session that is there twice, or in parts that do not fit, is a bad one: signing in anew mends it. */
+const sessionReader = (name: string): ReadCarrier => {
+  const read = headerReader('cookie')
+  return (request) => {
+    const header = read(request)
+    return typeof header === 'string' ? readSessionCookie(header, name, request) : header
   }
 }

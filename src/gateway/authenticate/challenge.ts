@@ -1,8 +1,24 @@
 import type { Refusal } from '../../core/refusals.ts'
+import type { CanonicalRequest } from '../../core/request.ts'
 import type { Authenticator, Challenge } from './authenticator.ts'
 
 /**
- * Adds `WWW-Authenticate` to a 401 that has none; any other refusal stays as it is.
+ * What a request without any credential gets: a page is sent to where its reader can sign in, all else a challenge.
+ */
+export const askForCredential = (
+  refusal: Refusal,
+  request: CanonicalRequest,
+  listed: readonly Authenticator[],
+): Refusal => {
+  for (const { signIn } of listed) {
+    const elsewhere = signIn?.(request) ?? null
+    if (elsewhere !== null) return { ...refusal, elsewhere }
+  }
+  return challengeFor(refusal, listed, 'none')
+}
+
+/**
+ * Adds `WWW-Authenticate` to a 401 that has none and sends nobody elsewhere; any other refusal stays as it is.
  *
  * `Bearer` speaks for a route that takes it at all, else the first challenge of the list.
  *
@@ -14,7 +30,8 @@ export const challengeFor = (
   listed: readonly Authenticator[],
   presented: 'none' | 'bad',
 ): Refusal => {
-  if (refusal.refusal !== 'unauthenticated' || hasChallenge(refusal)) return refusal
+  if (refusal.refusal !== 'unauthenticated' || refusal.elsewhere !== undefined) return refusal
+  if (hasChallenge(refusal)) return refusal
   const challenges = listed.flatMap(({ challenge }) => (challenge === null ? [] : [challenge]))
   const challenge = challenges.find(({ scheme }) => scheme === 'Bearer') ?? challenges[0]
   if (challenge === undefined) return refusal

@@ -17,6 +17,8 @@ export interface Gate {
   readonly read: ReadCarrier
   /** Browsers send it by themselves, whatever page asks them to. */
   readonly isCookie: boolean
+  /** A session of the gateway's own, by which a page of another origin must not change anything. */
+  readonly isSession: boolean
   readonly doors: readonly Door[]
 }
 
@@ -49,7 +51,9 @@ export const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<s
     const [first] = sharing
     if (first === undefined) return []
     const { carrier } = first.authenticator
-    return [{ label, read: carrierReader(carrier), isCookie: carrier.kind === 'cookie', doors: sharing }]
+    const isSession = carrier.kind === 'session'
+    const isCookie = isSession || carrier.kind === 'cookie'
+    return [{ label, read: carrierReader(carrier), isCookie, isSession, doors: sharing }]
   })
   return {
     gates,

@@ -2,7 +2,7 @@ import { type Dispatcher, errors } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import { CALLER_GONE } from './request-body.ts'
-import { rawPairs, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
+import { addCookies, rawPairs, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
 import { BAD_ANSWER, NOT_HTTP, STALLED, type UpstreamFailure } from './upstream-failure.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -19,6 +19,8 @@ export interface AnswerOptions {
   readonly decisionId: string
   /** The route's CORS fields, instead of the application's; null: the application's stand. */
   readonly cors: readonly string[] | null
+  /** Values of `Set-Cookie` that the gateway adds. */
+  readonly setCookies: readonly string[]
   /** How long the caller may take nothing of the answer. */
   readonly stallTimeoutMs: number
   /** An answer was cut after its head; told once. */
@@ -97,6 +99,7 @@ const start = (
     return
   }
   if (options.cors !== null) replaceCors(headers, options.cors)
+  addCookies(headers, options.setCookies)
   headers.push('Sallyport-Decision-Id', options.decisionId)
   reply.head(status, reasonPhrase(reason), headers)
   progress.headSent = true

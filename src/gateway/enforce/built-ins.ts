@@ -1,13 +1,16 @@
 import { preflightHeaders } from '../../core/cors.ts'
+import type { OwnAnswer } from '../../core/own-answer.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Passage } from '../pipeline.ts'
+import { PAGE_POLICY, plainPage } from './plain-page.ts'
 
 /** The route whose answer is the public keys of assertions; it has no upstream. */
 export const JWKS_ROUTE = 'sallyport-jwks'
 
 /** Answers a route that the gateway serves itself. */
 export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal => {
-  const { exchange, accepted, decisionId } = passage
+  const { exchange, accepted, decisionId, bound } = passage
+  if (bound.answer !== undefined) return answerOwn(passage, bound.answer)
   const { cors } = accepted.route
   if (cors !== undefined) {
     const headers = preflightHeaders(cors, exchange.head.headers)
@@ -27,3 +30,25 @@ export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal =>
   exchange.reply.end(exchange.head.method === 'HEAD' ? undefined : body)
   return true
 }
+
+/** A browser sends what follows with GET, whatever brought it here. */
+const SEE_OTHER = 303
+
+const answerOwn = ({ exchange, decisionId }: Passage, answer: OwnAnswer): true => {
+  const body = answer.kind === 'page' ? Buffer.from(pageOf(answer)) : null
+  exchange.reply.head(answer.kind === 'redirect' ? SEE_OTHER : 200, '', [
+    ...(answer.kind === 'redirect' ? ['Location', answer.location] : []),
+    ...(body === null
+      ? []
+      : ['Content-Type', 'text/html; charset=utf-8', 'Content-Security-Policy', PAGE_POLICY]),
+    ...['Content-Length', String(body?.length ?? 0), 'Cache-Control', 'no-store'],
+    ...['Referrer-Policy', 'no-referrer', 'X-Content-Type-Options', 'nosniff'],
+    ...(answer.kind === 'done' ? [] : answer.setCookies.flatMap((cookie) => ['Set-Cookie', cookie])),
+    ...['Sallyport-Decision-Id', decisionId],
+  ])
+  exchange.reply.end(exchange.head.method === 'HEAD' || body === null ? undefined : body)
+  return true
+}
+
+const pageOf = ({ title, text }: OwnAnswer & { readonly kind: 'page' }): string =>
+  plainPage({ title, heading: title, text, facts: [] })

@@ -50,6 +50,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     const relayOptions: RelayOptions = {
       decisionId,
       cors: cors === undefined ? null : corsHeaders(cors, exchange.head.headers),
+      setCookies: passage.identity?.setCookies ?? [],
       connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
       stallTimeoutMs: config.stallTimeout,
       onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Exchange } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
-import { REFUSALS, type Refusal } from '../../core/refusals.ts'
+import { REFUSALS, type Refusal, statusOf } from '../../core/refusals.ts'
 import { prefersHtml } from './accepts-html.ts'
+import { PAGE_POLICY, plainPage } from './plain-page.ts'
 
 /** An answer that is complete in itself. */
 export interface RefusalAnswer {
@@ -28,7 +28,7 @@ export const refusalAnswer = (
   accept: string | null,
   decisionId: string | null,
 ): RefusalAnswer => {
-  const { status } = REFUSALS[refusal.refusal]
+  const status = statusOf(refusal)
   const html = prefersHtml(accept)
   const body = Buffer.from(html ? page(refusal, decisionId) : problem(refusal, decisionId))
   const headers = [
@@ -36,7 +36,8 @@ export const refusalAnswer = (
     ...['Content-Length', String(body.length)],
     ...['Cache-Control', 'no-store', 'Vary', 'Accept', 'X-Content-Type-Options', 'nosniff'],
   ]
-  if (html) headers.push('Content-Security-Policy', CONTENT_SECURITY_POLICY)
+  if (html) headers.push('Content-Security-Policy', PAGE_POLICY)
+  if (refusal.elsewhere !== undefined) headers.push('Location', refusal.elsewhere)
   if (refusal.headers !== undefined) headers.push(...refusal.headers)
   if (status === 503 && headerValues(headers, 'retry-after').length === 0)
     headers.push('Retry-After', RETRY_AFTER)
@@ -64,7 +65,8 @@ const acceptOf = (headers: HeaderPairs): string | null => {
 }
 
 const problem = (refusal: Refusal, decisionId: string | null): string => {
-  const { status, title } = REFUSALS[refusal.refusal]
+  const { title } = REFUSALS[refusal.refusal]
+  const status = statusOf(refusal)
   return JSON.stringify({
     type: `urn:sallyport:problem:${refusal.refusal}`,
     title,
@@ -75,50 +77,17 @@ const problem = (refusal: Refusal, decisionId: string | null): string => {
   })
 }
 
-const STYLE =
-  'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}dt{font-weight:600}dd{margin:0 0 .5rem;overflow-wrap:anywhere}'
-
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
-
 const page = (refusal: Refusal, decisionId: string | null): string => {
-  const { status, title } = REFUSALS[refusal.refusal]
-  const detail = refusal.publicDetail === undefined ? '' : `<p>${escaped(refusal.publicDetail)}</p>\n`
-  const id = decisionId === null ? '' : `<dt>Decision</dt><dd><code>${escaped(decisionId)}</code></dd>\n`
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${status} ${escaped(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escaped(title)}</h1>
-${detail}<dl>
-<dt>Status</dt><dd>${status}</dd>
-<dt>Code</dt><dd><code>${refusal.refusal}</code></dd>
-${id}</dl>
-</main>
-</body>
-</html>
-`
+  const { title } = REFUSALS[refusal.refusal]
+  const status = String(statusOf(refusal))
+  return plainPage({
+    title: `${status} ${title}`,
+    heading: title,
+    text: refusal.publicDetail ?? null,
+    facts: [
+      { name: 'Status', value: status, plain: true },
+      { name: 'Code', value: refusal.refusal },
+      ...(decisionId === null ? [] : [{ name: 'Decision', value: decisionId }]),
+    ],
+  })
 }
-
-const ENTITIES: ReadonlyMap<string, string> = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-  ['"', '&quot;'],
-  ["'", '&#39;'],
-])
-
-const escaped = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES.get(character) ?? '')

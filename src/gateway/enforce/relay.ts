@@ -16,7 +16,7 @@ export interface UpstreamRequest {
 }
 
 export interface RelayOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'stallTimeoutMs' | 'onCut'> {
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut'> {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
 }

@@ -70,7 +70,7 @@ export const createRequestHeaders = (
       const name = names[index] ?? ''
       if (isDropped(name) || named.has(name) || isAlias(name, isDropped)) continue
       const value = headers[2 * index + 1] ?? ''
-      const passed = name === 'cookie' && cookies.size > 0 ? cutCookies(value, cookies) : value
+      const passed = name === 'cookie' ? cutCookies(value, cookies) : value
       if (passed !== null) out.push(headers[2 * index] ?? name, passed)
     }
     // Response trailers pass, so an application that waits for this before it sends them may be told so.

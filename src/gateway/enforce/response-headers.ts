@@ -1,4 +1,5 @@
 import type { HeaderPairs } from '../../core/headers.ts'
+import { isOwnCookie } from '../../core/own-cookies.ts'
 import { HOP_BY_HOP, namedByConnection } from './hop-by-hop.ts'
 
 /** Never in a trailer section: framing, routing, and what must be known before the content. */
@@ -22,6 +23,8 @@ export const rawPairs = (raw: unknown): HeaderPairs => {
  *
  * @param pairs what the application sent.
  * @param options.trailers false when the answer cannot have a trailer section, so that none may be announced.
+ * The gateway's own cookies are not the application's to set.
+ *
  * @returns null when the answer cannot be passed on: a transfer coding that was not undone, or a control character.
  * Does not check: that a body fits its `Content-Length` (undici does).
  */
@@ -44,6 +47,7 @@ export const responseHeaders = (
     }
     if (!FIELD_VALUE.test(value)) return null
     if (HOP_BY_HOP.has(lowerName) || lowerName.startsWith('sallyport-') || named.has(lowerName)) continue
+    if (lowerName === 'set-cookie' && isOwnCookie(nameOfCookie(value))) continue
     if (lowerName === 'content-length') sized = true
     if (lowerName === 'trailer') trailerAt = out.length
     out.push(name, value)
@@ -52,6 +56,14 @@ export const responseHeaders = (
   if (trailerAt !== -1 && (sized || !options.trailers)) return withoutTrailer(out)
   return out
 }
+
+// A cookie without a name comes back as its value alone, and so may look like another one (RFC 6265bis section 5.7).
+const nameOfCookie = (setCookie: string): string => {
+  const [pair = ''] = setCookie.split(';', 1)
+  return (pair.replace(LEADING, '').split('=', 1)[0] ?? '').trim()
+}
+
+const LEADING = /^[\s=]+/
 
 /** The fields of a trailer section that the caller gets. */
 export const responseTrailers = (pairs: HeaderPairs): string[] => {
@@ -65,6 +77,22 @@ export const responseTrailers = (pairs: HeaderPairs): string[] => {
   }
   return out
 }
+
+/**
+ * Adds cookies of the gateway's own to the fields of an answer, which then is for nobody else.
+ *
+ * @param headers are written to.
+ */
+export const addCookies = (headers: string[], setCookies: readonly string[]): void => {
+  if (setCookies.length === 0) return
+  for (let index = headers.length - 2; index >= 0; index -= 2) {
+    if (CACHING.has(headers[index]?.toLowerCase() ?? '')) headers.splice(index, 2)
+  }
+  headers.push('Cache-Control', 'no-store')
+  for (const cookie of setCookies) headers.push('Set-Cookie', cookie)
+}
+
+const CACHING: ReadonlySet<string> = new Set(['cache-control', 'cdn-cache-control', 'expires', 'pragma'])
 
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 

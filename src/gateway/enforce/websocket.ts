@@ -6,7 +6,7 @@ import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import type { HeaderPairs } from '../../core/headers.ts'
 import { headerValues } from '../../core/headers.ts'
 import { type AnswerHandler, type AnswerOptions, createAnswer, type RelayOutcome } from './answer.ts'
-import { responseHeaders } from './response-headers.ts'
+import { addCookies, responseHeaders } from './response-headers.ts'
 import { createTunnelEnd } from './tunnel-end.ts'
 import { BAD_ANSWER } from './upstream-failure.ts'
 import type { Origin } from './upstreams.ts'
@@ -20,7 +20,7 @@ export interface UpgradeRequest {
 }
 
 export interface UpgradeOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'stallTimeoutMs' | 'onCut'> {
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut'> {
   readonly headersTimeoutMs: number
   /** How long an answer that is no switch may pause; null: for ever. */
   readonly bodyTimeoutMs: number | null
@@ -117,7 +117,7 @@ export const relayUpgrade = (
       passAnswer(sent, response, answer.handler, options.bodyTimeoutMs)
     })
     sent.on('upgrade', (response, application) => {
-      const headers = finished ? null : switchHeaders(response, options.decisionId)
+      const headers = finished ? null : switchHeaders(response, options)
       if (headers === null) {
         application.destroy()
         return giveUp(BAD_ANSWER)
@@ -169,7 +169,10 @@ const setHead = (outgoing: ClientRequest, { target, headers }: UpgradeRequest): 
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
  */
-const switchHeaders = (response: IncomingMessage, decisionId: string): readonly string[] | null => {
+const switchHeaders = (
+  response: IncomingMessage,
+  { decisionId, setCookies }: Pick<UpgradeOptions, 'decisionId' | 'setCookies'>,
+): readonly string[] | null => {
   const protocols = headerValues(response.rawHeaders, 'upgrade')
   const [protocol] = protocols
   if (response.statusCode !== 101 || protocols.length !== 1 || protocol?.toLowerCase() !== 'websocket')
@@ -182,6 +185,7 @@ const switchHeaders = (response: IncomingMessage, decisionId: string): readonly 
     // A 101 has no content (RFC 9110 section 8.6).
     if (name.toLowerCase() !== 'content-length') headers.push(name, passed[index + 1] ?? '')
   }
+  addCookies(headers, setCookies)
   headers.push('Sallyport-Decision-Id', decisionId)
   return headers
 }

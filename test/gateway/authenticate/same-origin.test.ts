@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { crossOriginUpgrade } from '../../../src/gateway/authenticate/same-origin.ts'
+import { crossOrigin } from '../../../src/gateway/authenticate/same-origin.ts'
 import { jwksOf, makeKey } from '../../support/tokens.ts'
 import { CLAIMS, outcomeOf, requestOf, routeOf, STAFF, stageOf } from './harness.ts'
 
@@ -9,7 +9,7 @@ const UPGRADE = ['Connection', 'Upgrade', 'Upgrade', 'websocket']
 const refused = (
   headers: readonly string[],
   own: { scheme: 'http' | 'https'; authority: string } = { scheme: 'https', authority: 'bank.example' },
-): boolean => crossOriginUpgrade({ ...requestOf(...headers), ...own }) !== null
+): boolean => crossOrigin({ ...requestOf(...headers), ...own }, false) !== null
 
 describe('a WebSocket that a cookie signs in', () => {
   const own: Readonly<Record<string, readonly ['http' | 'https', string]>> = {
@@ -53,6 +53,45 @@ describe('a WebSocket that a cookie signs in', () => {
     assert.equal(refused(['Origin', 'https://evil.example']), false)
     assert.equal(refused(['Upgrade', 'h2c', 'Origin', 'https://evil.example']), false)
   })
+})
+
+describe('a change by a session', () => {
+  const own = { method: 'POST', scheme: 'https', authority: 'bank.example' } as const
+  const outcome = (headers: readonly string[], method = 'POST', isSession = true): string =>
+    crossOrigin({ ...requestOf(...headers), ...own, method }, isSession) === null ? 'passes' : 'is refused'
+
+  for (const [name, headers] of [
+    ['its own Origin', ['Origin', 'https://bank.example']],
+    ['Sec-Fetch-Site: same-origin', ['Sec-Fetch-Site', 'same-origin']],
+    ['both', ['Origin', 'https://bank.example', 'Sec-Fetch-Site', 'same-origin']],
+    ['a page that keeps its own origin from being told', ['Origin', 'null', 'Sec-Fetch-Site', 'same-origin']],
+  ] as const) {
+    test(`passes with ${name}`, () => assert.equal(outcome(headers), 'passes'))
+  }
+
+  for (const [name, headers] of [
+    ['neither', []],
+    ['another Origin', ['Origin', 'https://evil.example']],
+    ['a subdomain as its Origin', ['Origin', 'https://a.bank.example']],
+    ['Origin: null alone', ['Origin', 'null']],
+    ['Sec-Fetch-Site: cross-site', ['Sec-Fetch-Site', 'cross-site']],
+    ['Sec-Fetch-Site: same-site', ['Sec-Fetch-Site', 'same-site']],
+    ['Sec-Fetch-Site: none', ['Sec-Fetch-Site', 'none']],
+    ['the two at odds', ['Origin', 'https://evil.example', 'Sec-Fetch-Site', 'same-origin']],
+    ['the two at odds the other way', ['Origin', 'https://bank.example', 'Sec-Fetch-Site', 'cross-site']],
+    ['Sec-Fetch-Site twice', ['Sec-Fetch-Site', 'same-origin', 'Sec-Fetch-Site', 'cross-site']],
+    ['two Origins', ['Origin', 'https://bank.example', 'Origin', 'https://evil.example']],
+  ] as const) {
+    test(`is refused with ${name}`, () => assert.equal(outcome(headers), 'is refused'))
+  }
+
+  test('is asked of every method that may change something, and of no other', () => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'get'])
+      assert.equal(outcome([], method), 'is refused', method)
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) assert.equal(outcome([], method), 'passes', method)
+  })
+
+  test('is not asked of cookies that are not ours', () => assert.equal(outcome([], 'POST', false), 'passes'))
 })
 
 test('only a cookie asks where the page came from', async () => {

@@ -260,6 +260,23 @@ describe('a Cookie field', () => {
     })
   }
 
+  for (const name of [
+    'sallyport-browser',
+    '__Host-sallyport-browser',
+    '__Secure-sallyport-x',
+    '__HOST-Sallyport-browser.0',
+    'SALLYPORT-browser.login-1',
+  ]) {
+    it(`loses ${name}, whatever carriers there are`, () => {
+      assert.deepEqual(passed(['Cookie', `a=1; ${name}=x`]), ['Cookie', 'a=1'])
+      assert.equal(cutCookies(`${name}; a=1`, new Set()), 'a=1')
+    })
+  }
+
+  it('keeps a cookie that only mentions the name of the gateway', () => {
+    assert.equal(cutCookies('a=sallyport-x; my-sallyport-x=1', new Set()), 'a=sallyport-x; my-sallyport-x=1')
+  })
+
   it('never has a credential left in it', () => {
     const part = fc.oneof(fc.constant('session=secret'), fc.constant(' session =secret'), fc.string())
     fc.assert(

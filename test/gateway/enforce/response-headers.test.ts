@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
+  addCookies,
   rawPairs,
   reasonPhrase,
   responseHeaders,
@@ -37,6 +38,37 @@ describe('a field of an answer', () => {
       assert.equal(passed(['X', value]), null)
     })
   }
+})
+
+describe('a cookie of the gateway', () => {
+  for (const cookie of [
+    'sallyport-browser=x',
+    '__Host-sallyport-browser=x; Path=/; Secure',
+    '__host-SALLYPORT-browser.0 = x',
+    ' sallyport-browser',
+    '=sallyport-browser=x',
+    ' = sallyport-browser=x',
+  ]) {
+    it(`is not the application's to set as ${JSON.stringify(cookie)}`, () => {
+      assert.deepEqual(passed(['Set-Cookie', cookie, 'Set-Cookie', 'a=sallyport-x']), [
+        'Set-Cookie',
+        'a=sallyport-x',
+      ])
+    })
+  }
+
+  it('makes the answer one that nobody keeps', () => {
+    const headers = ['Cache-Control', 'public, max-age=60', 'A', '1', 'Expires', 'tomorrow']
+    addCookies(headers, ['sallyport-x=1', 'sallyport-y=2'])
+    const cookies = ['Set-Cookie', 'sallyport-x=1', 'Set-Cookie', 'sallyport-y=2']
+    assert.deepEqual(headers, ['A', '1', 'Cache-Control', 'no-store', ...cookies])
+  })
+
+  it('changes nothing where there is none', () => {
+    const headers = ['Cache-Control', 'public']
+    addCookies(headers, [])
+    assert.deepEqual(headers, ['Cache-Control', 'public'])
+  })
 })
 
 describe('the framing of an answer', () => {

@@ -1,0 +1,53 @@
+import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { Route } from '../../core/route.ts'
+import type { Authenticator, OwnAnswered, OwnEndpoint, OwnRequest } from './authenticator.ts'
+
+/** A path that some authenticator answers itself. */
+export interface EndpointRoute {
+  readonly route: Route
+  readonly methods: ReadonlySet<string>
+}
+
+export interface Endpoints {
+  /** By path. */
+  readonly routes: ReadonlyMap<string, EndpointRoute>
+  /** Asks the authenticator that the request is for; `bad_request` when there is none. */
+  readonly serve: (asked: OwnRequest) => Promise<OwnAnswered | Refusal>
+}
+
+/** Gathers the endpoints of all authenticators; those of one path share a route. */
+export const createEndpoints = (authenticators: Iterable<Authenticator>): Endpoints => {
+  const byPath = new Map<string, OwnEndpoint[]>()
+  for (const { endpoints = [] } of authenticators) {
+    for (const endpoint of endpoints)
+      byPath.set(endpoint.path, [...(byPath.get(endpoint.path) ?? []), endpoint])
+  }
+  const routes = new Map(
+    [...byPath].map(([path, sharing]) => {
+      const methods = new Set(sharing.flatMap((endpoint) => endpoint.methods))
+      return [path, { route: routeOf(path), methods }]
+    }),
+  )
+  return {
+    routes,
+    serve: async (asked) => {
+      const sharing = byPath.get(asked.request.path) ?? []
+      const endpoint = sharing.find(({ takes }) => takes(asked))
+      if (endpoint !== undefined) return endpoint.serve(asked)
+      return refuse('authenticate', 'bad_request', 'no authenticator takes what its endpoint was asked')
+    },
+  }
+}
+
+/** Public, since whoever comes here is about to be known, or to be forgotten. */
+const routeOf = (path: string): Route => ({
+  index: -1,
+  name: `sallyport-${path.slice(path.lastIndexOf('/') + 1)}`,
+  owner: 'sallyport',
+  access: 'public',
+  mode: 'enforce',
+  authenticate: [],
+  engine: '',
+  upstream: '',
+  endpoint: path,
+})
