@@ -132,6 +132,13 @@ const addSinks = (registry: Registry, { sinks }: MetricsSources): void => {
     ['sink'],
     rows((sink, { delivered }) => (delivered === undefined ? [] : [[{ sink }, delivered]])),
   )
+  counter(
+    registry,
+    'sallyport_audit_refused_total',
+    'Records that a collector will not take, set aside in the spool.',
+    ['sink'],
+    rows((sink, { refused }) => (refused === undefined ? [] : [[{ sink }, refused]])),
+  )
   gauge(
     registry,
     'sallyport_audit_spool_records',

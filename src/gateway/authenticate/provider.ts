@@ -1,5 +1,5 @@
-import { isIPv4 } from 'node:net'
 import { type Agent, request } from 'undici'
+import { isLoopback } from '../../core/loopback.ts'
 
 /** How to reach an identity provider. */
 export interface ProviderClient {
@@ -49,9 +49,6 @@ export const transportProblem = (url: string, insecure: boolean): string | null 
   if (protocol !== 'http:') return 'it is neither https nor http'
   return insecure || isLoopback(hostname) ? null : 'it is plain http to another machine'
 }
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'))
 
 // The client looks at its signal only once it is connected; a deadline must also hold before that.
 const settled = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>

@@ -167,11 +167,11 @@ export const allowedEntry = (): RecordEntry => ({
   latencyUs: { authenticate: 40, decide: 180 },
 })
 
-/** Waits for a condition, and fails when it does not come about in 10 s. */
+/** Waits for a condition, and fails when it does not come about in 30 s. */
 export const until = async (condition: () => boolean): Promise<void> => {
-  const deadlineMs = Date.now() + 10_000
+  const deadlineMs = Date.now() + 30_000
   while (!condition()) {
-    if (Date.now() > deadlineMs) throw new Error(`not within 10 s: ${condition}`)
+    if (Date.now() > deadlineMs) throw new Error(`not within 30 s: ${condition}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -45,6 +45,8 @@ export interface Sink extends BareSink {
 export interface Delivery {
   /** Records that the other side has acknowledged. */
   readonly delivered: number
+  /** Records that it will never take, and that were set aside on this disk. */
+  readonly refused: number
   /** Records that it has not, and their bytes on this disk. */
   readonly spoolRecords: number
   readonly spoolBytes: number
