@@ -2,6 +2,7 @@ import type { AdminConfig, Configuration } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
+import type { EngineStatus } from '../gateway/decide/engines/engine.ts'
 import type { Explanation } from '../gateway/explain.ts'
 import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Head } from '../gateway/record/heads.ts'
@@ -14,6 +15,8 @@ export interface AdminDeps {
   readonly settings: () => AdminConfig | null
   /** Why requests are not taken; empty when they are. */
   readonly unready: () => readonly string[]
+  /** Of the configuration that runs. */
+  readonly engines: () => readonly EngineState[]
   readonly configStatus: () => ConfigStatus
   readonly configuration: () => Configuration
   /** Takes a request the whole way, without recording it, forwarding it or keeping the answer. */
@@ -24,6 +27,15 @@ export interface AdminDeps {
   readonly metrics: Exposition
   readonly clock: Clock
   readonly log: Log
+}
+
+/** A policy engine as it is now. */
+export interface EngineState {
+  readonly name: string
+  readonly type: string
+  readonly policyVersion: string
+  /** Null: it is in this process, and always reachable. */
+  readonly status: EngineStatus | null
 }
 
 /** What runs, since when, and what was wrong with the last edit if it was not taken over. */

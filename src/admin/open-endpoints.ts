@@ -1,9 +1,11 @@
-import type { AdminDeps } from './admin-deps.ts'
+import type { AdminDeps, EngineState } from './admin-deps.ts'
 import { json } from './answers.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** What probes and Prometheus ask, without a token. */
-export const openEndpoints = (deps: Pick<AdminDeps, 'unready' | 'metrics'>): readonly Endpoint[] => [
+export const openEndpoints = (
+  deps: Pick<AdminDeps, 'unready' | 'engines' | 'metrics'>,
+): readonly Endpoint[] => [
   { method: 'GET', path: '/healthz', permission: null, handle: () => json({ status: 'ok' }) },
   {
     method: 'GET',
@@ -11,9 +13,11 @@ export const openEndpoints = (deps: Pick<AdminDeps, 'unready' | 'metrics'>): rea
     permission: null,
     handle: () => {
       const reasons = deps.unready()
+      // An engine that is down takes no replica out of service: each of them has the same one, and live grants.
+      const engines = Object.fromEntries(deps.engines().map(({ name, ...known }) => [name, shown(known)]))
       return reasons.length === 0
-        ? json({ status: 'ready', reasons })
-        : json({ status: 'not ready', reasons }, 503)
+        ? json({ status: 'ready', reasons, engines })
+        : json({ status: 'not ready', reasons, engines }, 503)
     },
   },
   {
@@ -27,3 +31,10 @@ export const openEndpoints = (deps: Pick<AdminDeps, 'unready' | 'metrics'>): rea
     }),
   },
 ]
+
+/** Without the failure's text: this needs no token. */
+const shown = ({ type, policyVersion, status }: Omit<EngineState, 'name'>) => ({
+  type,
+  reachable: status === null ? true : status.reachable,
+  policyVersion,
+})

@@ -2,7 +2,19 @@ import type { AccessRequest } from './access-request.ts'
 import type { JsonObject } from './json.ts'
 import type { OwnAnswer } from './own-answer.ts'
 
-export interface EvaluationResult {
+/** What an engine says beside its decision. */
+export interface Said {
+  /** What the engine says of it to operators; for the record alone. */
+  readonly adminReason?: string
+  /** What the engine lets the caller know of a deny. */
+  readonly userReason?: string
+  /** The id by which the engine has logged it itself. */
+  readonly engineDecisionId?: string
+  /** What the determining policies want to be known with the decision. */
+  readonly advice?: readonly string[]
+}
+
+export interface EvaluationResult extends Said {
   readonly decision: 'allow' | 'deny'
   /** Sorted ids of the determining policies; empty for a default deny. */
   readonly reasons: readonly string[]

@@ -77,7 +77,7 @@ const explainBound = async (
   const { request, route } = accepted
   const bound = stages.bind(accepted, identity, body)
   if (isRefusal(bound)) return tell({ request, route, identity, outcome: bound })
-  const outcome = await stages.decide({ route, identity, bound, signal: exchange.signal })
+  const outcome = await stages.decide({ route, identity, bound, request, signal: exchange.signal })
   return tell({ request, route, identity, bound, outcome })
 }
 

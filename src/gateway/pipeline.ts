@@ -53,6 +53,8 @@ export interface Question {
   /** Null on public routes. */
   readonly identity: Identity | null
   readonly bound: Bound
+  /** The request itself; left out where it is not what the question is about. */
+  readonly request?: CanonicalRequest
   readonly signal: () => AbortSignal
 }
 
@@ -163,14 +165,16 @@ export const createPipeline = (deps: {
 
   const decide = (progress: Progress, accepted: Accepted, bound: Bound): void => {
     const { exchange, identity, stages } = progress
-    const question = { route: accepted.route, identity, bound, signal: exchange.signal }
+    const { route, request } = accepted
+    const question = { route, identity, bound, request, signal: exchange.signal }
     after(
       progress,
       timed(progress, 'decide', () => stages.decide(question)),
       (decision) => {
         if (isOutdated(progress)) return startAgain(progress)
         if (isRefusal(decision)) return refuseOrObserve(progress, accepted, decision)
-        if (decision.decision !== 'allow') return refuseOrObserve(progress, accepted, denied, decision)
+        if (decision.decision !== 'allow')
+          return refuseOrObserve(progress, accepted, deniedBy(decision), decision)
         forward(progress, accepted, bound, decision)
       },
     )
@@ -350,6 +354,9 @@ const OBSERVED_DENY: Decision = Object.freeze({
 })
 
 const denied = refuse('decide', 'denied', 'the policy says no')
+
+const deniedBy = ({ userReason }: Decision): Refusal =>
+  userReason === undefined ? denied : { ...denied, publicDetail: userReason }
 
 const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, beganUs: number): Progress => {
   stages.usage?.began()

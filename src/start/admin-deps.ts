@@ -1,4 +1,4 @@
-import type { AdminDeps, ConfigStatus, Exposition } from '../admin/admin-deps.ts'
+import type { AdminDeps, ConfigStatus, EngineState, Exposition } from '../admin/admin-deps.ts'
 import { createDecisionArchive, type DecisionFile } from '../admin/decisions/decision-archive.ts'
 import { createExposition, type MetricsSources } from '../admin/metrics/exposition.ts'
 import type { Clock } from '../core/clock.ts'
@@ -25,6 +25,7 @@ export const createAdminDeps = (
   return {
     settings: () => generation().configuration.admin,
     unready,
+    engines: () => engineStates(generation()),
     configStatus,
     configuration: () => generation().configuration,
     explain: (asked) => generation().explain(asked),
@@ -36,6 +37,7 @@ export const createAdminDeps = (
       configStatus,
       isReady: () => unready().length === 0,
       connections,
+      engines: () => engineStates(generation()),
       grants: () => generation().grantStats(),
       sinks: () =>
         generation().sinks.flatMap(({ name, stats }) =>
@@ -46,6 +48,14 @@ export const createAdminDeps = (
     log,
   }
 }
+
+const engineStates = ({ engines }: Generation): readonly EngineState[] =>
+  [...engines.values()].map(({ name, type, policyVersion, status }) => ({
+    name,
+    type,
+    policyVersion: policyVersion(),
+    status: status?.() ?? null,
+  }))
 
 /** Looking at the process costs a little all the time, which nobody should pay who has no admin port. */
 const onFirstUse = (sources: MetricsSources): Exposition => {

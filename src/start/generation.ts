@@ -78,6 +78,7 @@ export interface Generation {
   readonly stages: Stages
   readonly heads: Heads
   readonly sinks: readonly Sink[]
+  readonly engines: ReadonlyMap<string, Engine>
   readonly grantStats: () => GrantStats
   readonly identifyByClaims: (claims: JsonObject) => Identify
   /** Takes a request the whole way, without recording or forwarding it, and without keeping what was decided. */
@@ -156,6 +157,7 @@ export const createGeneration = (
       stages,
       heads,
       sinks: open,
+      engines,
       grantStats: store.stats,
       identifyByClaims: identify,
       explain: async ({ exchange, claims }) => {

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import type { EngineStatus } from '../../gateway/decide/engines/engine.ts'
 import type { SinkStats } from '../../gateway/record/sinks/sink.ts'
-import type { ConfigStatus, Exposition } from '../admin-deps.ts'
+import type { ConfigStatus, EngineState, Exposition } from '../admin-deps.ts'
 import type { DurationTally } from './duration-tally.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -12,6 +13,7 @@ export interface MetricsSources {
   /** Connections of callers that are open. */
   readonly connections: () => number
   readonly grants: () => GrantCounts
+  readonly engines: () => readonly EngineState[]
   readonly sinks: () => readonly { readonly name: string; readonly stats: SinkStats }[]
 }
 
@@ -28,6 +30,7 @@ export const createExposition = (sources: MetricsSources): Exposition => {
   addConfiguration(registry, sources)
   addGrants(registry, sources)
   addSinks(registry, sources)
+  addEngines(registry, sources)
   collectDefaultMetrics({ register: registry })
   return { contentType: registry.contentType, render: () => registry.metrics() }
 }
@@ -108,6 +111,45 @@ const addGrants = (registry: Registry, { grants }: MetricsSources): void => {
         [{ result: 'miss' }, misses],
       ]
     },
+  )
+}
+
+const addEngines = (registry: Registry, { engines }: MetricsSources): void => {
+  const rows = (rowsOf: (engine: string, status: EngineStatus) => readonly Row[]) => (): readonly Row[] =>
+    engines().flatMap(({ name, status }) => (status === null ? [] : rowsOf(name, status)))
+  gauge(
+    registry,
+    'sallyport_engine_reachable',
+    '1 when the engine answered when it was last asked; not there before it was.',
+    ['engine'],
+    rows((engine, { reachable }) => (reachable === null ? [] : [[{ engine }, reachable ? 1 : 0]])),
+  )
+  gauge(
+    registry,
+    'sallyport_engine_breaker_open',
+    '1 while requests are refused without asking the engine, since it keeps failing.',
+    ['engine'],
+    rows((engine, { breakerOpen }) => [[{ engine }, breakerOpen ? 1 : 0]]),
+  )
+  counter(
+    registry,
+    'sallyport_engine_answers_total',
+    'Times that the engine was asked, by what came of it.',
+    ['engine', 'result'],
+    rows((engine, { answers, failures }) => [
+      [{ engine, result: 'answered' }, answers],
+      [{ engine, result: 'failed' }, failures],
+    ]),
+  )
+  gauge(
+    registry,
+    'sallyport_engine_info',
+    'The version of the policies by which each engine decides.',
+    ['engine', 'type', 'policy_version'],
+    () =>
+      engines().map(
+        ({ name, type, policyVersion }): Row => [{ engine: name, type, policy_version: policyVersion }, 1],
+      ),
   )
 }
 

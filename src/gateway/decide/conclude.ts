@@ -1,6 +1,8 @@
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
+import type { JsonObject } from '../../core/json.ts'
 import type { RouteGrantConfig } from './config.ts'
 import type { EngineAnswer } from './engines/engine.ts'
+import { saidBeside, saidTogether, sortedUnique } from './said.ts'
 
 /** What the answers to one request's questions come to, and how long that may be kept. */
 export interface Conclusion extends EvaluationResult {
@@ -27,25 +29,31 @@ export const conclude = (
     decision,
     reasons: sortedUnique(determining.flatMap((evaluation) => evaluation.reasons)),
     errors,
+    ...saidTogether(determining),
     evaluations: Object.freeze(evaluations),
     lifeMs: Math.min(ttlMs, ...answers.map((answer) => answer.ttlMs ?? ttlMs)),
   }
 }
 
-const evaluationOf = ({ decision, reasons, errors, obligations = [] }: EngineAnswer): EvaluationResult => {
+const evaluationOf = (answer: EngineAnswer): EvaluationResult => {
+  const { decision, reasons, errors, obligations = [] } = answer
   // XACML 3.0 section 7.18: an allow whose obligations are not fulfilled is none. Nothing fulfils them yet.
   const unfulfilled = decision === 'allow' && obligations.length > 0
   return Object.freeze({
     decision: decision === 'allow' && !unfulfilled ? 'allow' : 'deny',
     reasons: sortedUnique(reasons),
-    errors: sortedUnique(
-      unfulfilled ? [...errors, 'the engine wants obligations, which are not supported'] : errors,
-    ),
+    errors: sortedUnique(unfulfilled ? [...errors, unfulfilledText(obligations)] : errors),
+    ...saidBeside(answer),
   })
 }
 
-const sortedUnique = (texts: readonly string[]): readonly string[] =>
-  Object.freeze([...new Set(texts)].sort())
+/** Names what was wanted by its types alone: the rest may be personal. */
+const unfulfilledText = (obligations: readonly JsonObject[]): string => {
+  const types = sortedUnique(
+    obligations.map(({ type }) => (typeof type === 'string' ? type : 'without a type')),
+  )
+  return `the engine wants obligations that are not understood: ${types.join(', ').slice(0, 200)}`
+}
 
 /** A conclusion as a decision that nobody can change. */
 export const decisionOf = (
@@ -63,6 +71,7 @@ export const decisionOf = (
     errors,
     source,
     policyVersion,
+    ...saidBeside(conclusion),
     ...(grant === undefined ? {} : { grant }),
     ...(batch ? { evaluations } : {}),
   })

@@ -7,7 +7,7 @@ import type { Route } from '../../core/route.ts'
 import type { Question, Stages } from '../pipeline.ts'
 import { conclude, decisionOf } from './conclude.ts'
 import type { RouteGrantConfig } from './config.ts'
-import type { Engine, EngineAnswers } from './engines/engine.ts'
+import type { Engine, EngineAnswers, HttpQuestion } from './engines/engine.ts'
 import { type Flight, startFlight } from './flight.ts'
 import { grantKey, grantScopeText } from './grants/grant-key.ts'
 import type { GrantStore } from './grants/store.ts'
@@ -30,6 +30,7 @@ interface Case {
   readonly engine: Engine
   readonly requests: readonly AccessRequest[]
   readonly batch: boolean
+  readonly http: HttpQuestion | undefined
   /** Asked too, for the record only. */
   readonly shadow: Engine | null
   readonly credential: Credential
@@ -70,7 +71,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     if (answers.length !== requests.length) {
       return unavailable(engine, `${answers.length} answers to ${requests.length} questions`)
     }
-    const policyVersion = engine.policyVersion()
+    const policyVersion = answers[0]?.policyVersion ?? engine.policyVersion()
     // Policies that changed in between: nobody can say which of them answered.
     const config = keep !== null && policyVersion === asked.policyVersion ? keep.config : null
     const conclusion = conclude(answers, config)
@@ -94,7 +95,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   const answerShared = async (asked: Case, signal: () => AbortSignal): Promise<Decision | Refusal> => {
     const shared = asked.keep && (await store.getShared?.(asked.keep.id, signal()))
     if (!shared || shared.expiresAtMs <= clock.nowMs()) {
-      return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal)))
+      return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal, asked.http)))
     }
     store.put(shared)
     return Object.freeze({ ...shared.decision, source: 'grant-shared' })
@@ -105,16 +106,16 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     signal: () => AbortSignal,
   ): Decision | Refusal | Promise<Decision | Refusal> => {
     if (store.getShared !== undefined && asked.keep !== null) return answerShared(asked, signal)
-    const answers = asked.engine.evaluate(asked.requests, signal)
+    const answers = asked.engine.evaluate(asked.requests, signal, asked.http)
     if (answers instanceof Promise) return answers.then((known) => compared(asked, settle(asked, known)))
     return compared(asked, settle(asked, answers))
   }
 
   const compared = (
-    { shadow, requests }: Case,
+    { shadow, requests, http }: Case,
     decision: Decision | Refusal,
   ): Decision | Refusal | Promise<Decision | Refusal> =>
-    shadow === null ? decision : withShadow(shadow, requests, decision)
+    shadow === null ? decision : withShadow(shadow, requests, decision, http)
 
   const ask = (asked: Case, caller: Question['signal']): Decision | Refusal | Promise<Decision | Refusal> => {
     let controller: AbortController | null = null
@@ -159,30 +160,33 @@ const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) =
     if (known !== undefined) return known
     const mappingHash = mappingHashes[route.index]
     if (mappingHash === undefined) throw new Error(`the route ${route.name} has no mapping hash`)
-    const names = { route: route.name, engine: engine.name, engineType: engine.type }
+    const { name, type: engineType, configuration = '' } = engine
+    const names = { route: route.name, engine: name, engineType, configuration }
     const text = grantScopeText({ ...names, mappingHash, grant })
     scopeTexts.set(route.index, text)
     return text
   }
 
-  return ({ route, identity, bound }: Question): Case => {
+  return ({ route, identity, bound, request }: Question): Case => {
     const requests = bound.accessRequests
     const engine = engines.get(route.engine)
     const config = routes[route.index]
+    const shadow = route.shadow === undefined ? null : (engines.get(route.shadow) ?? null)
     if (engine === undefined || config === undefined) throw new Error(`the route ${route.name} has no engine`)
     // Every one of none is allowed: asking nothing must not be a way in.
     if (identity === null || requests.length === 0) throw new Error(`the route ${route.name} asks nothing`)
     const { credential } = identity
     const policyVersion = engine.policyVersion()
     const keep =
-      config !== null && bound.cacheable
+      config !== null && bound.cacheable && engine.readsHttp !== true
         ? { id: grantKey(scopeTextOf(route, engine, config), policyVersion, identity, requests), config }
         : null
     return {
       engine,
       requests,
       batch: bound.batch,
-      shadow: route.shadow === undefined ? null : (engines.get(route.shadow) ?? null),
+      http: (engine.readsHttp || shadow?.readsHttp) && request ? { request, body: bound.body } : undefined,
+      shadow,
       credential,
       policyVersion,
       askedAtMs: clock.nowMs(),

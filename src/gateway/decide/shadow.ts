@@ -2,7 +2,7 @@ import type { AccessRequest } from '../../core/access-request.ts'
 import type { Decision, ShadowAnswer } from '../../core/decision.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import { conclude } from './conclude.ts'
-import type { Engine, EngineAnswers } from './engines/engine.ts'
+import type { Engine, EngineAnswers, HttpQuestion } from './engines/engine.ts'
 
 /** How long a caller may wait for an answer that changes nothing for it. */
 export const SHADOW_WAIT_MS = 100
@@ -17,6 +17,7 @@ export const withShadow = (
   shadow: Engine,
   requests: readonly AccessRequest[],
   decision: Decision | Refusal,
+  http?: HttpQuestion,
 ): Decision | Refusal | Promise<Decision | Refusal> => {
   if (isRefusal(decision)) return decision
   const attach = (answers: EngineAnswers | null): Decision =>
@@ -24,7 +25,7 @@ export const withShadow = (
   const deadline = AbortSignal.timeout(SHADOW_WAIT_MS)
   let answers: ReturnType<Engine['evaluate']>
   try {
-    answers = shadow.evaluate(requests, () => deadline)
+    answers = shadow.evaluate(requests, () => deadline, http)
   } catch {
     return attach(null)
   }

@@ -39,6 +39,12 @@ export interface DecisionRecord {
   readonly reasons?: readonly string[]
   /** What went wrong in policies while deciding. */
   readonly errors?: readonly string[]
+  /** What the engine said of it to operators. */
+  readonly adminReason?: string
+  /** What the determining policies want to be known. */
+  readonly advice?: readonly string[]
+  /** By what ids the engine has logged it itself. */
+  readonly engineDecisionId?: string
   /** What the route's second engine said; only where it was asked. */
   readonly shadow?: ShadowAnswer
   readonly grant?: { readonly id: string; readonly expires: string }

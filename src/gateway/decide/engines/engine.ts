@@ -3,6 +3,7 @@ import type { AccessRequest } from '../../../core/access-request.ts'
 import type { EvaluationResult } from '../../../core/decision.ts'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Refusal } from '../../../core/refusals.ts'
+import type { CanonicalRequest } from '../../../core/request.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
 
 /** What an engine says to one access request. */
@@ -13,6 +14,28 @@ export interface EngineAnswer extends EvaluationResult {
   readonly obligations?: readonly JsonObject[]
   /** False when the answer must not be kept; default true. */
   readonly cacheable?: boolean
+  /** Of the policies that gave this answer, where they may have changed meanwhile; default the engine's. */
+  readonly policyVersion?: string
+}
+
+/** The request itself, for engines that look at more than what was mapped of it. */
+export interface HttpQuestion {
+  readonly request: CanonicalRequest
+  /** The very bytes, when the mapping read the body. */
+  readonly body: Buffer | null
+}
+
+/** What is known of an engine at the other end of a connection. */
+export interface EngineStatus {
+  /** Whether it answered when it was last asked; null: it was not asked yet. */
+  readonly reachable: boolean | null
+  /** Why it is not reachable, for operators. */
+  readonly failure: string | null
+  /** True while requests are refused without asking it. */
+  readonly breakerOpen: boolean
+  /** Since it was made. */
+  readonly answers: number
+  readonly failures: number
 }
 
 /** One answer a request, in their order; or `engine_unavailable` for all of them. */
@@ -27,6 +50,10 @@ export interface Engine {
    * Two configurations of one engine that may differ in their answers never share a version.
    */
   readonly policyVersion: () => string
+  /** What tells configurations apart that may answer differently by one `policyVersion`; part of grant keys. */
+  readonly configuration?: string
+  /** True: it is given the request too, and since that is never the same twice its answers are not kept. */
+  readonly readsHttp?: boolean
   /**
    * Answers at once when it can, so that the hot path needs no promise.
    *
@@ -36,9 +63,12 @@ export interface Engine {
   readonly evaluate: (
     requests: readonly AccessRequest[],
     signal: () => AbortSignal,
+    http?: HttpQuestion,
   ) => EngineAnswers | Promise<EngineAnswers>
   /** How long an answer may take; only for engines that do not answer at once. */
   readonly timeoutMs?: number
+  /** Not there for an engine in this process, which is always reachable. */
+  readonly status?: () => EngineStatus
   readonly close?: () => void | Promise<void>
 }
 

@@ -1,4 +1,5 @@
 import { cedar } from './cedar.ts'
+import { opa } from './opa.ts'
 
 /** Every kind of engine; a new one is one new file and two lines here. */
-export const ENGINE_KINDS = [cedar] as const
+export const ENGINE_KINDS = [cedar, opa] as const

@@ -8,6 +8,8 @@ export interface GrantScope {
   readonly route: string
   readonly engine: string
   readonly engineType: string
+  /** Of the engine; empty where its policy version says all. */
+  readonly configuration: string
   readonly mappingHash: string
   readonly grant: RouteGrantConfig
 }

@@ -58,9 +58,12 @@ export const createMemoryStore = (options: {
 
 const sizeOf = ({ decision }: Grant): number => {
   let characters = 0
-  for (const { reasons, errors } of [decision, ...(decision.evaluations ?? [])]) {
+  for (const evaluation of [decision, ...(decision.evaluations ?? [])]) {
+    const { reasons, errors, advice = [], adminReason = '', userReason = '' } = evaluation
     for (const text of reasons) characters += text.length
     for (const text of errors) characters += text.length
+    for (const text of advice) characters += text.length
+    characters += adminReason.length + userReason.length + (evaluation.engineDecisionId?.length ?? 0)
   }
   return OVERHEAD_BYTES * (1 + (decision.evaluations?.length ?? 0)) + 2 * characters
 }

@@ -11,6 +11,7 @@ const scope: GrantScope = {
   engine: 'bank',
   engineType: 'cedar',
   mappingHash: 'm1',
+  configuration: '',
   grant: { ttlMs: 15_000, denyTtlMs: 0, quantiseMs: null },
 }
 const credential: Credential = {
@@ -70,6 +71,7 @@ describe('a grant key', () => {
 
   const changes: Readonly<Record<string, Partial<Parts>>> = {
     'another route': { scope: { ...scope, route: 'read-accounts' } },
+    'another configuration of the engine': { scope: { ...scope, configuration: 'c2' } },
     'another mapping of the route': { scope: { ...scope, mappingHash: 'm2' } },
     'another ttl': { scope: { ...scope, grant: { ...scope.grant, ttlMs: 1 } } },
     'another denyTtl': { scope: { ...scope, grant: { ...scope.grant, denyTtlMs: 1 } } },

@@ -1,0 +1,29 @@
+import type { Said } from '../../core/decision.ts'
+
+/** As `Said`, of which any part may be undefined. */
+type Unfinished = { readonly [Key in keyof Said]: Said[Key] | undefined }
+
+/** What an answer says beside its decision, as far as it says it. */
+export const saidBeside = ({ adminReason, userReason, engineDecisionId, advice = [] }: Unfinished): Said => ({
+  ...(adminReason === undefined ? {} : { adminReason }),
+  ...(userReason === undefined ? {} : { userReason }),
+  ...(engineDecisionId === undefined ? {} : { engineDecisionId }),
+  ...(advice.length === 0 ? {} : { advice: sortedUnique(advice) }),
+})
+
+/** What several answers say: the caller is told the first reason, operators all. */
+export const saidTogether = (answers: readonly Said[]): Said => {
+  const [first] = answers
+  if (first === undefined || answers.length === 1) return saidBeside(first ?? {})
+  const joined = (texts: readonly (string | undefined)[]): string | undefined =>
+    sortedUnique(texts.filter((text) => text !== undefined)).join('; ') || undefined
+  return saidBeside({
+    adminReason: joined(answers.map(({ adminReason }) => adminReason)),
+    userReason: answers.find(({ userReason }) => userReason !== undefined)?.userReason,
+    engineDecisionId: joined(answers.map(({ engineDecisionId }) => engineDecisionId)),
+    advice: answers.flatMap(({ advice = [] }) => advice),
+  })
+}
+
+export const sortedUnique = (texts: readonly string[]): readonly string[] =>
+  Object.freeze([...new Set(texts)].sort())
