@@ -1,6 +1,7 @@
 import type { Problem } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
 import { matchHost, matchMethods } from '../gateway/accept/match.ts'
+import { requirementOf } from '../gateway/authenticate/requirement.ts'
 import { resolveCors } from '../gateway/enforce/cors-config.ts'
 import { isMap, type Part } from './parse-part.ts'
 import type { RouteInMap, RouteMap } from './read-route-maps.ts'
@@ -51,6 +52,7 @@ const draft = (
     mode: entry.mode ?? defaults.mode ?? gatewayMode,
     ...(entry.observeUntil === undefined ? {} : { observeUntilMs: Date.parse(entry.observeUntil) }),
     authenticate: isPublic ? [] : (entry.authenticate ?? defaults.authenticate ?? []),
+    ...(entry.require === undefined || isPublic ? {} : { require: requirementOf(entry.require) }),
     engine: isPublic ? '' : (entry.engine ?? defaults.engine ?? ''),
     upstream: entry.upstream ?? defaults.upstream ?? '',
     ...(shadow === undefined || isPublic ? {} : { shadow }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Settings } from '../core/settings.ts'
 import { routeMatchFields } from '../gateway/accept/config.ts'
+import { requireConfig } from '../gateway/authenticate/requirement.ts'
 import { routeMappingFields } from '../gateway/bind/config.ts'
 import { routeGrantField } from '../gateway/decide/config.ts'
 import { corsConfig } from '../gateway/enforce/cors-config.ts'
@@ -55,6 +56,9 @@ export const routeSchema = (s: Settings) =>
       .describe('Upstream that the route forwards to; default that of defaults'),
     engine: entryName().optional().describe('Engine that the route asks; default that of defaults'),
     authenticate: authenticate().optional(),
+    require: requireConfig(s)
+      .optional()
+      .describe('What the caller must have shown beyond being known, default nothing more'),
     ...routeMappingFields(s),
     grant: routeGrantField(s),
     shadow: entryName().optional().describe('Engine that is asked too, for the record only; default none'),

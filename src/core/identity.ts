@@ -13,6 +13,10 @@ export interface Credential {
   readonly issuedAt?: number
   /** Seconds since the epoch. */
   readonly expiresAt?: number
+  /** When the caller proved who he is (`auth_time`), which a refreshed credential does not change. Seconds since the epoch. */
+  readonly authenticatedAt?: number
+  /** The login that it belongs to: `sid` or a browser session's id. */
+  readonly session?: string
   /** SHA-256 (hex) that tells this very credential from every other; part of grant keys. */
   readonly digest: string
 }

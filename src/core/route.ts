@@ -1,4 +1,5 @@
 import type { Cors } from './cors.ts'
+import type { Requirement } from './requirement.ts'
 
 /** What every stage knows of a route; each stage keeps its own compiled part by `index`. */
 export interface Route {
@@ -13,6 +14,8 @@ export interface Route {
   readonly observeUntilMs?: number
   /** Names of the authenticators that it accepts; empty for public routes. */
   readonly authenticate: readonly string[]
+  /** What the caller must have shown beyond being known; left out: nothing more. */
+  readonly require?: Requirement
   /** Empty for public routes. */
   readonly engine: string
   readonly upstream: string

@@ -2,9 +2,10 @@ import type { Configuration, Prepared } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Log } from '../core/log.ts'
-import { refuse } from '../core/refusals.ts'
+import { isRefusal, refuse } from '../core/refusals.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import { unmet } from '../gateway/authenticate/requirement.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
@@ -151,7 +152,7 @@ export const createGeneration = (
       ...stages,
       decide: composeDecide(configuration, { engines, store: unchanged(store), clock }),
     }
-    const identify = (claims: JsonObject): Identify => identifyByClaims(authenticators, claims)
+    const identify = (claims: JsonObject): Identify => identifyByClaims(authenticators, claims, clock)
     return {
       configuration,
       stages,
@@ -201,11 +202,13 @@ const unchanged = (store: GrantStore): GrantStore => ({
 })
 
 const identifyByClaims =
-  (authenticators: ReadonlyMap<string, Authenticator>, claims: JsonObject): Identify =>
+  (authenticators: ReadonlyMap<string, Authenticator>, claims: JsonObject, clock: Clock): Identify =>
   (_request, route) => {
     for (const name of route.authenticate) {
       const identity = authenticators.get(name)?.fromClaims?.(claims)
-      if (identity !== undefined) return identity
+      if (identity === undefined) continue
+      if (isRefusal(identity) || route.require === undefined) return identity
+      return unmet(identity, route.require, clock.nowMs()) ?? identity
     }
     return refuse('authenticate', 'unauthenticated', 'no authenticator of the route maps claims')
   }

@@ -7,7 +7,7 @@ const NEEDED = [
   { key: 'authenticate', of: 'a protected route' },
 ] as const
 
-const UNUSED_IF_PUBLIC = ['engine', 'authenticate', 'grant', 'shadow'] as const
+const UNUSED_IF_PUBLIC = ['engine', 'authenticate', 'require', 'grant', 'shadow'] as const
 
 /** Reports what a route needs and neither it nor its file's defaults say, and what a public route says in vain. */
 export const checkCompleteness = ({ route, entry, report }: RouteDraft): void => {

@@ -9,6 +9,7 @@ import type { Authenticator, Circumstances, Keep, Presented, Prove, Verification
 import { hasAuthorization, REPEATED } from './carriers.ts'
 import { askForCredential, challengeFor } from './challenge.ts'
 import { keptForOthers } from './kept-prefixes.ts'
+import { unmet } from './requirement.ts'
 import { type Door, type Gate, type Plan, planOf } from './route-doors.ts'
 import { crossOrigin } from './same-origin.ts'
 
@@ -50,8 +51,8 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * proved with each request.
  *
  * Errors: `bad_request` for a carrier that came twice, `unauthenticated` with its challenge, `denied`
- * when the claims make no acceptable subject, or a page of another origin opens a WebSocket by a cookie or
- * changes something by a session,
+ * when the claims make no acceptable subject, the route requires more than they show, or a page of another
+ * origin opens a WebSocket by a cookie or changes something by a session,
  * `authenticator_unavailable`.
  */
 export const createAuthenticate = (options: AuthenticateOptions): Authenticate => {
@@ -73,7 +74,13 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
       plan = planOf(route, doors)
       plans.set(route, plan)
     }
-    return authenticate(request, plan, cache, clock.nowMs(), signal)
+    const nowMs = clock.nowMs()
+    const identity = authenticate(request, plan, cache, nowMs, signal)
+    const { require: requirement } = route
+    if (requirement === undefined) return identity
+    const settle = (known: Identity | Refusal): Identity | Refusal =>
+      isRefusal(known) ? known : (unmet(known, requirement, nowMs) ?? known)
+    return identity instanceof Promise ? identity.then(settle) : settle(identity)
   }
 }
 

@@ -25,7 +25,7 @@ const LEAST_RSA_BITS = 2048
 const MOST_RSA_BITS = 16_384
 
 /** The members that make the public key, by key type. */
-const PUBLIC_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
+export const PUBLIC_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['RSA', ['n', 'e']],
   ['EC', ['crv', 'x', 'y']],
   ['OKP', ['crv', 'x']],
@@ -56,7 +56,7 @@ export const parseKeySet = (json: unknown): KeySet | { readonly problem: string 
   return { keys, skipped, holdsSecret: members.some((member) => isRecord(member) && isSecret(member)) }
 }
 
-type Jwk = Readonly<Record<string, unknown>>
+export type Jwk = Readonly<Record<string, unknown>>
 
 const isRecord = (value: unknown): value is Jwk =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -66,7 +66,7 @@ const own = (jwk: Jwk, member: string): unknown => (Object.hasOwn(jwk, member) ?
 const isSecret = (jwk: Jwk): boolean => PRIVATE_MEMBERS.some((member) => own(jwk, member) !== undefined)
 
 /** Null for a key that is meant for something else; a string for one that should be usable and is not. */
-const parseKey = (jwk: Jwk): VerificationKey | string | null => {
+export const parseKey = (jwk: Jwk): VerificationKey | string | null => {
   const use = own(jwk, 'use')
   const operations = own(jwk, 'key_ops')
   if (use !== undefined && use !== 'sig') return null

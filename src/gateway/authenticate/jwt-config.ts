@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { Settings } from '../../core/settings.ts'
 import { ALGORITHMS } from './algorithms.ts'
 import { carrierCookie, carrierHeader } from './carriers.ts'
+import { dpopConfig } from './possession.ts'
+import { requireConfig } from './requirement.ts'
 import { prefixField, subjectConfig } from './subject.ts'
 
 /** What a token's subject is when nothing else is configured. */
@@ -81,6 +83,10 @@ export const jwtConfig = (s: Settings) =>
     cookie: carrierCookie()
       .optional()
       .describe('Cookie that carries the token, default Authorization with the scheme Bearer.'),
+    require: requireConfig(s)
+      .optional()
+      .describe('What every token must show beyond being valid, default nothing more.'),
+    dpop: dpopConfig(s).optional().describe('Tokens bound to a key by DPoP (RFC 9449).'),
     subject: subjectConfig(SUBJECT_OF_TOKEN).optional(),
     prefix: prefixField(),
   })

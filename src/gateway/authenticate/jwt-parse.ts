@@ -11,6 +11,8 @@ export interface ParsedJwt {
   /** Lower case, without `application/`; empty when there is none. */
   readonly typ: string
   readonly claims: JsonObject
+  /** The whole header; what it says of keys is the sender's word only. */
+  readonly header: JsonObject
 }
 
 /** Longer tokens are refused unread, in characters. */
@@ -88,7 +90,7 @@ const readHeader = (header: JsonObject, compact: string, claims: JsonObject): Pa
   if (typ !== undefined && typeof typ !== 'string') return 'the typ is not a string'
   const problem = extensionProblem(header)
   if (problem !== null) return problem
-  return { compact, alg, kid, typ: normaliseTyp(typ ?? ''), claims }
+  return { compact, alg, kid, typ: normaliseTyp(typ ?? ''), claims, header }
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc7515#section-4.1.11 and https://www.rfc-editor.org/rfc/rfc7797#section-3 */

@@ -58,7 +58,12 @@ const tryKeys = async (
   return 'the signature does not verify'
 }
 
-const isSignedBy = async (token: ParsedJwt, algorithm: Algorithm, key: VerificationKey): Promise<boolean> => {
+/** Does not check: that the key may be used for the algorithm. */
+export const isSignedBy = async (
+  token: Pick<ParsedJwt, 'compact'>,
+  algorithm: Algorithm,
+  key: VerificationKey,
+): Promise<boolean> => {
   try {
     await compactVerify(token.compact, key.material, { algorithms: [algorithm] })
     return true

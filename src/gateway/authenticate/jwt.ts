@@ -3,13 +3,17 @@ import type { Clock } from '../../core/clock.ts'
 import type { Credential, Identity } from '../../core/identity.ts'
 import type { JsonObject, JsonValue } from '../../core/json.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
+import type { Requirement } from '../../core/requirement.ts'
 import type { Preparation } from '../../core/settings.ts'
+import { actorsOf, withActors } from './actors.ts'
 import type { Algorithm } from './algorithms.ts'
 import {
   type AuthenticatorBody,
   badCredential,
+  type Challenge,
   defineAuthenticator,
   type Presented,
+  type Prove,
   type Verification,
 } from './authenticator.ts'
 import { headerProblem } from './carriers.ts'
@@ -20,6 +24,8 @@ import { acceptedAlgorithms, prepareKeys } from './jwt-keys.ts'
 import { type ParsedJwt, parsePresented } from './jwt-parse.ts'
 import { acceptedAlgorithm, findSigner } from './jwt-signature.ts'
 import type { KeySource } from './key-source.ts'
+import { DPOP_CHALLENGE, type Possession, preparePossession } from './possession.ts'
+import { freshUntilMs, requirementOf, unmet } from './requirement.ts'
 import { compileSubject, literalType, type ToSubject } from './subject.ts'
 
 /**
@@ -44,9 +50,13 @@ export const jwt = defineAuthenticator({
       prefix,
     }
     const rules = rulesOf(config)
+    const possess = preparePossession(name, config.dpop, rules.toleranceMs, preparation)
+    const requirement = config.require === undefined ? null : requirementOf(config.require)
+    const challenge = config.dpop?.required === true ? DPOP_CHALLENGE : BEARER_CHALLENGE
     const { clock } = preparation
-    const parts = { name, typ: config.typ, algorithms, rules, toSubject, clock }
-    return { description, create: () => createJwt({ ...parts, keys: keys() }) }
+    const { typ } = config
+    const parts = { name, typ, algorithms, rules, toSubject, clock, requirement, challenge }
+    return { description, create: () => createJwt({ ...parts, keys: keys(), possession: possess() }) }
   },
 })
 
@@ -73,7 +83,9 @@ const rulesOf = ({ issuer, audience = [], clockTolerance }: JwtConfig): ClaimRul
   toleranceMs: clockTolerance,
 })
 
-/** A longer `jti` is not repeated in every record. */
+const BEARER_CHALLENGE: Challenge = { scheme: 'Bearer', parameters: [] }
+
+/** A longer `jti` or `sid` is not repeated in every record. */
 const MOST_ID_LENGTH = 256
 
 interface JwtParts {
@@ -84,10 +96,13 @@ interface JwtParts {
   readonly toSubject: ToSubject
   readonly clock: Clock
   readonly keys: KeySource
+  readonly possession: Possession
+  readonly requirement: Requirement | null
+  readonly challenge: Challenge
 }
 
 const createJwt = (parts: JwtParts): AuthenticatorBody => ({
-  challenge: { scheme: 'Bearer', parameters: [] },
+  challenge: parts.challenge,
   declines: (presented) => {
     const token = parsePresented(presented)
     return typeof token === 'string' ? token : selectionProblem(token, parts)
@@ -99,10 +114,15 @@ const createJwt = (parts: JwtParts): AuthenticatorBody => ({
     if (problem !== null) return badCredential(parts.name, problem)
     const algorithm = acceptedAlgorithm(token, parts.algorithms)
     if (algorithm === null) return badCredential(parts.name, 'the alg of the token is not accepted')
-    return verify(token, algorithm, presented, parts)
+    const prove = parts.possession.proofFor(token.claims)
+    if (typeof prove === 'string') return badCredential(parts.name, prove)
+    return verify(token, algorithm, presented, prove, parts)
   },
   fromClaims: (claims) => identify(claims, credentialDigest(parts.name, ''), parts),
-  close: parts.keys.close,
+  close: () => {
+    parts.keys.close()
+    parts.possession.close()
+  },
 })
 
 const selectionProblem = (token: ParsedJwt, { typ, rules }: JwtParts): string | null => {
@@ -114,26 +134,38 @@ const verify = async (
   token: ParsedJwt,
   algorithm: Algorithm,
   presented: Presented,
+  prove: Prove | null,
   parts: JwtParts,
 ): Promise<Verification> => {
-  const { name, keys, rules } = parts
-  const signer = await findSigner(token, algorithm, keys, parts.clock)
+  const { name, keys, rules, requirement, clock } = parts
+  const signer = await findSigner(token, algorithm, keys, clock)
   if (typeof signer === 'string') return badCredential(name, signer)
   if (isRefusal(signer)) return signer
   const identity = identify(token.claims, credentialDigest(name, presented.digest), parts)
   if (isRefusal(identity)) return identity
   const vouched = (nowMs: number) => keys.vouches(signer, nowMs)
-  return { identity, keep: { untilMs: endOfLifeMs(token.claims, rules), vouched } }
+  const endMs = endOfLifeMs(token.claims, rules)
+  if (requirement === null) return { identity, keep: { untilMs: endMs, vouched }, prove }
+  const refusal = unmet(identity, requirement, clock.nowMs())
+  if (refusal !== null) return refusal
+  const untilMs = Math.min(endMs, freshUntilMs(token.claims, requirement))
+  return { identity, keep: { untilMs, vouched }, prove }
 }
 
 const identify = (claims: JsonObject, digest: string, parts: JwtParts): Identity | Refusal => {
+  const actors = actorsOf(claims)
+  if (typeof actors === 'string') return badCredential(parts.name, actors)
   const subject = parts.toSubject(claims)
   if (isRefusal(subject)) return subject
-  return { subject, credential: credentialOf(claims, digest, parts.name), claims }
+  return {
+    subject: withActors(subject, actors),
+    credential: credentialOf(claims, digest, parts.name),
+    claims,
+  }
 }
 
 const credentialOf = (claims: JsonObject, digest: string, authenticator: string): Credential => {
-  const { jti, iss, iat, exp } = claims
+  const { jti, iss, iat, exp, auth_time: loggedInAt, sid } = claims
   return {
     type: 'jwt',
     authenticator,
@@ -141,6 +173,8 @@ const credentialOf = (claims: JsonObject, digest: string, authenticator: string)
     ...(typeof iss === 'string' ? { issuer: iss } : {}),
     ...(typeof iat === 'number' ? { issuedAt: iat } : {}),
     ...(typeof exp === 'number' ? { expiresAt: exp } : {}),
+    ...(typeof loggedInAt === 'number' && Number.isFinite(loggedInAt) ? { authenticatedAt: loggedInAt } : {}),
+    ...(isShortId(sid) ? { session: sid } : {}),
     digest,
   }
 }

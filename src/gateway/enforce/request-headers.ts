@@ -50,7 +50,7 @@ export const createRequestHeaders = (
   const cookies = new Set<string>()
   if (!rules.forwardCredential) {
     for (const carrier of rules.carriers) {
-      if (carrier.kind === 'authorization') dropped.add('authorization')
+      if (carrier.kind === 'authorization') dropped.add('authorization').add('dpop')
       if (carrier.kind === 'header') dropped.add(carrier.name.toLowerCase())
       if (carrier.kind === 'cookie') cookies.add(carrier.name)
     }

@@ -322,9 +322,9 @@ describe('the claims', () => {
     'no sub': [{ sub: undefined }, /sub is not/],
     'an empty sub': [{ sub: '' }, /sub is not/],
     'a sub in a list': [{ sub: ['alice'] }, /sub is not/],
-    'a cnf': [{ cnf: { jkt: 'AAAA' } }, /bound to a key/],
-    'a cnf of an unknown method': [{ cnf: { other: 1 } }, /bound to a key/],
-    'a cnf of null': [{ cnf: null }, /bound to a key/],
+    'a cnf with a thumbprint that is none': [{ cnf: { jkt: 'AAAA' } }, /thumbprint/],
+    'a cnf of an unknown method': [{ cnf: { other: 1 } }, /not known/],
+    'a cnf of null': [{ cnf: null }, /not an object/],
   }
   for (const [what, [claims, reason]] of Object.entries(bad)) {
     test(`${what}: refused although it is signed`, async () => {
