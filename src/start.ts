@@ -47,7 +47,8 @@ export interface Gateway {
 export const startGateway = async (options: StartOptions): Promise<Gateway | NotStarted> => {
   const { file, clock, log } = options
   const estate = createEstate(log)
-  const load = () => loadConfiguration(file, { ...options, share: estate.share })
+  const worker = options.place === undefined ? {} : { worker: options.place.index }
+  const load = () => loadConfiguration(file, { ...options, ...worker, share: estate.share })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()
   let reloader: Reloader | null = null
   const watcher = createWatcher(options, () => void reloader?.reloadIfChanged())
@@ -111,7 +112,7 @@ const startLoaded = async (
     unready: () => (running.state === 'serving' ? [] : [running.state]),
   }
   const admin = createAdminDeps(overview, estate.telemetry, { clock, log })
-  const ports = createPorts({ pipeline, admin, clock, log })
+  const ports = createPorts({ pipeline, admin, clock, log, place: options.place ?? null })
   const appliedAt = new Date(clock.nowMs()).toISOString()
   const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
   const running: Running = { generation, ports, state: 'starting', status: () => status }
@@ -124,7 +125,8 @@ const startLoaded = async (
   change.commit()
   running.state = 'serving'
   const addresses = ports.addresses()
-  log.info({ addresses, admin: ports.adminAddress(), config: configuration.version }, 'listening')
+  const fields = { addresses, admin: ports.adminAddress(), config: configuration.version }
+  log.info(fields, options.place === undefined ? 'listening' : 'a worker is ready')
   return { running, sources }
 }
 
@@ -145,6 +147,11 @@ const apply = async (
   estate: Estate,
   options: StartOptions,
 ): Promise<NotStarted | null> => {
+  const { workers } = running.generation.configuration
+  if (configuration.workers !== workers) {
+    const message = `found workers: ${configuration.workers} while there are ${workers}, expected a restart for that`
+    return notStarted(configuration.file, 'workers-changed', message)
+  }
   const ports = await running.ports.open(configuration)
   if ('findings' in ports) return ports
   try {

@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { joinBind, splitBind } from '../core/bind-address.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../core/log.ts'
 import type { AdminDeps } from './admin-deps.ts'
+import { type AdminDoor, createAdminHttpServer, ownDoor } from './admin-door.ts'
 import { problem } from './answers.ts'
 import { createCallLog } from './call-log.ts'
 import { controlEndpoints } from './control-endpoints.ts'
@@ -18,27 +18,26 @@ export interface AdminServer {
   readonly close: () => Promise<void>
 }
 
-const MAX_CONNECTIONS = 256
-const MAX_HEADER_BYTES = 16_384
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
-const KEEP_ALIVE_MS = 5_000
-/** A connection on which nothing moves for so long is cut, unless it carries a stream. */
-const IDLE_MS = 60_000
 /** What callers get to read the rest of an answer when the port is closed. */
 const CLOSE_MS = 1_000
+
+export interface AdminServerOptions {
+  /** Of streams, for tests. */
+  readonly times?: StreamTimes
+  /** By default the server listens itself. */
+  readonly door?: AdminDoor
+}
 
 /**
  * The control plane's own port.
  *
  * @param bind `host:port`; port 0 picks a free one.
- * @param times of streams, for tests.
  * @throws when the port cannot be bound.
  */
 export const startAdminServer = async (
   bind: string,
   deps: AdminDeps,
-  times?: StreamTimes,
+  { times, door = ownDoor }: AdminServerOptions = {},
 ): Promise<AdminServer> => {
   const { settings, log, clock } = deps
   const streams = new Set<() => void>()
@@ -49,44 +48,24 @@ export const startAdminServer = async (
     ...decisionEndpoints(deps, { open: streams, ...(times && { times }) }),
   ]
   const dispatch = createDispatch({ endpoints, bind, settings, ...createCallLog(log, clock) })
-  const server = createHttpServer((request, response) => {
+  const server = createAdminHttpServer((request, response) => {
     dispatch(request, response).then(
       (answer) => give(request, response, answer),
       (bug: unknown) => fail(response, bug, log),
     )
   })
-  await listen(server, bind)
+  const open = await door(server, bind)
   return {
-    address: () => addressOf(server),
-    close: () =>
-      new Promise((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
-        server.close(() => {
-          clearTimeout(cut)
-          resolve()
-        })
-        for (const end of streams) end()
-        server.closeIdleConnections()
-      }),
-  }
-}
-
-const createHttpServer = (
-  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-): Server => {
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 2_000,
+    address: open.address,
+    close: async () => {
+      const cut = setTimeout(open.cut, CLOSE_MS)
+      const closed = open.close()
+      for (const end of streams) end()
+      server.closeIdleConnections()
+      await closed
+      clearTimeout(cut)
     },
-    onRequest,
-  )
-  server.maxConnections = MAX_CONNECTIONS
-  server.timeout = IDLE_MS
-  return server
+  }
 }
 
 const give = (request: IncomingMessage, response: ServerResponse, answer: AdminAnswer): void => {
@@ -98,7 +77,7 @@ const give = (request: IncomingMessage, response: ServerResponse, answer: AdminA
   answer.stream(response)
 }
 
-const send = (response: ServerResponse, { status, contentType, text, headers = [] }: PlainAnswer): void => {
+export const send = (response: ServerResponse, { status, contentType, text, headers = [] }: PlainAnswer): void => {
   response.writeHead(status, [
     ...['Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(text))],
     ...['Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
@@ -115,21 +94,4 @@ const fail = (response: ServerResponse, bug: unknown, log: Log): void => {
   log.error({ stack: bug instanceof Error ? bug.stack : String(bug) }, 'internal error in the admin port')
   if (response.headersSent) response.destroy()
   else send(response, problem(500, 'an internal error; its stack is in the log'))
-}
-
-const listen = (server: Server, bind: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(splitBind(bind), () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-
-const addressOf = (server: Server): string => {
-  const address = server.address()
-  // Null once it is closed; text for a socket of another kind, which this never is.
-  return address === null || typeof address === 'string'
-    ? ''
-    : joinBind({ host: address.address, port: address.port })
 }

@@ -7,9 +7,9 @@ export type LogLevel = (typeof LEVELS)[number]
 export const isLogLevel = (text: string): text is LogLevel => (LEVELS as readonly string[]).includes(text)
 
 /** JSON lines on standard error, so that standard output stays free; written synchronously, so that none is lost at exit. */
-export const createLog = (level: LogLevel): Log =>
+export const createLog = (level: LogLevel, base: Readonly<Record<string, unknown>> = {}): Log =>
   pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { level, base, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ fd: 2, sync: true }),
   )
 

@@ -25,6 +25,8 @@ export interface Configuration {
   readonly admin: AdminConfig | null
   readonly limits: LimitsConfig
   readonly drainTimeoutMs: number
+  /** Processes that serve, `auto` resolved. */
+  readonly workers: number
   /** By name; nothing is opened or fetched before they are made. */
   readonly authenticators: ReadonlyMap<string, Prepared<Authenticator>>
   readonly engines: ReadonlyMap<string, Prepared<Engine>>

@@ -10,6 +10,8 @@ import { adminConfig } from './admin-config.ts'
 import { entryName } from './names.ts'
 import { routesEntry } from './routes-entry.ts'
 
+const MAX_WORKERS = 64
+
 interface Kind {
   readonly type: string
   readonly config: (s: Settings) => z.ZodObject
@@ -63,9 +65,14 @@ export const gatewaySettings = (s: Settings) => ({
     .describe('Version of the format of this file: 1'),
   admin: adminConfig(s).optional().describe('The admin port: health, metrics, API; default none'),
   workers: z
-    .literal(1, { error: 'expected 1: more than one worker is not available in this version' })
+    .union([
+      z.literal('auto').describe('One for each core that the process may use'),
+      z.int().min(1).max(MAX_WORKERS).describe('So many'),
+    ])
     .default(1)
-    .describe('Processes that serve; 1 is all that is available in this version, default 1'),
+    .describe(
+      'Processes that serve and share the listeners, auto is one for each core; default 1. Several need assertion.keyFile.',
+    ),
   mode: z
     .enum(['enforce', 'observe'])
     .default('enforce')

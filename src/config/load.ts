@@ -8,6 +8,7 @@ import { checkListeners } from './checks/listeners.ts'
 import { checkNames } from './checks/names.ts'
 import { checkCompleteness } from './checks/route-completeness.ts'
 import { checkRouteNames } from './checks/route-names.ts'
+import { checkWorkers, workerCount } from './checks/workers.ts'
 import { compileDrafts } from './compile-routes.ts'
 import type { Configuration, LoadResult } from './configuration.ts'
 import { createFileStore } from './file-store.ts'
@@ -30,6 +31,8 @@ export interface LoadOptions {
   readonly log: Log
   /** Where what outlives an edit is kept; by default nothing does. */
   readonly share?: Preparation['share']
+  /** Number of this process among several; left out: it is the only one. */
+  readonly worker?: number
 }
 
 const readGatewaySource = (loading: Loading, file: string): YamlSource | null => {
@@ -44,6 +47,7 @@ const readGatewaySource = (loading: Loading, file: string): YamlSource | null =>
 const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'version' | 'files'> | null => {
   const gateway = readGateway(loading, source)
   checkListeners(gateway)
+  checkWorkers(gateway)
   gateway.routes.forEach(checkConfinementEntry)
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
@@ -60,8 +64,9 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   const carriers = [...authenticators.values()].map(({ description }) => description.carrier)
   const { table, routes } = compileDrafts(loading, gateway, carriers, drafts)
   tellWithoutAudit(loading, gateway)
-  const { limits, drainTimeoutMs, grants, assertion } = gateway
+  const { limits, drainTimeoutMs, workers, grants, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
+  if (workers === null) return null
   if (assertionSettings === null) return null
   return {
     file: source.file,
@@ -69,6 +74,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
     admin: gateway.admin,
     limits,
     drainTimeoutMs,
+    workers: workerCount(workers),
     unmatched: gateway.unmatched,
     authenticators,
     engines,
@@ -106,6 +112,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     clock,
     log,
     share: options.share ?? keptByNobody,
+    worker: options.worker ?? null,
     files,
     settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),
     report: (finding) => findings.push(finding),

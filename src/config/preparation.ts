@@ -16,6 +16,7 @@ export interface Loading {
   readonly clock: Clock
   readonly log: Log
   readonly share: Preparation['share']
+  readonly worker: number | null
   readonly files: FileStore
   /** @param file says which file is being read when a value is parsed. */
   readonly settingsFor: (file: () => string) => Settings
@@ -45,7 +46,7 @@ export const createPreparation = (
   source: YamlSource,
   entry: Problem['path'],
 ): EntryPreparation => {
-  const { clock, log, share, files } = loading
+  const { clock, log, share, worker, files } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
@@ -90,6 +91,7 @@ export const createPreparation = (
     readYaml,
     compileClaims: compileTemplate,
     share,
+    worker,
     report,
     reportFinding,
     fingerprint: (config) => processDigest(JSON.stringify([revealed(config), [...contents]])),

@@ -34,6 +34,8 @@ export interface GatewayFile {
   readonly admin: AdminConfig | null
   readonly limits: LimitsConfig | null
   readonly drainTimeoutMs: number | null
+  /** Null where a mistake was reported. */
+  readonly workers: number | 'auto' | null
   readonly mode: 'enforce' | 'observe'
   /** Names of authenticators; null: everybody is told that nothing is there. */
   readonly unmatched: readonly string[] | null
@@ -93,7 +95,6 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
   const root: Part = { source, path: [], value: source.value }
   reportUnknownKeys(root, [...Object.keys(settings), ...Object.keys(containers)])
   parsePart(child(root, 'version'), settings.version)
-  parsePart(child(root, 'workers'), settings.workers)
   const admin = parsedValue(parsePart(child(root, 'admin'), settings.admin))
   const maps = {
     authenticators: mapEntries(child(root, 'authenticators'), containers.authenticators),
@@ -110,6 +111,7 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     admin: admin ? resolveAdmin(admin, below(source, ['admin'])) : null,
     limits: parsedValue(parsePart(child(root, 'limits'), settings.limits)),
     drainTimeoutMs: parsedValue(parsePart(child(root, 'drainTimeout'), settings.drainTimeout)),
+    workers: parsedValue(parsePart(child(root, 'workers'), settings.workers)),
     // A mistake in it is reported, and nothing is served.
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,

@@ -59,6 +59,8 @@ export interface Preparation {
    * them have released it. To be called when the entry is made, not while it is prepared.
    */
   readonly share: <T extends Closable>(key: string, create: () => T) => Shared<T>
+  /** Number of this process among several workers, each of which keeps files of its own; null or left out: it is the only one. */
+  readonly worker?: number | null
   /** Reports a mistake in this entry. */
   readonly report: (problem: Problem) => void
   /** Reports a mistake in another file, such as a policy. */

@@ -39,6 +39,8 @@ export interface Parts {
   /** Gets what is recorded, for the admin port; null where there is none. */
   readonly ring: DecisionRing | null
   readonly usage: NonNullable<Stages['usage']>
+  /** Number of this process among its workers. */
+  readonly worker: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -120,7 +122,7 @@ const composeRecord = (configuration: Configuration, parts: Parts): Stages['reco
   const record = createRecord({
     sinks,
     configVersion: configuration.version,
-    writer: `${hostname()}.0`,
+    writer: `${hostname()}.${parts.worker}`,
     clock,
     onRecorded: (line) => {
       onRecorded()

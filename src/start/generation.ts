@@ -20,6 +20,7 @@ import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { composeDecide, composeStages } from './compose.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
+import type { StartOptions } from './options.ts'
 import { createOpenSinks, type OpenSinks } from './sinks.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 
@@ -100,7 +101,7 @@ export const createGeneration = (
   configuration: Configuration,
   sinks: readonly Hold<Sink>[],
   estate: Estate,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { clock, log, place }: Pick<StartOptions, 'clock' | 'log' | 'place'>,
 ): Generation => {
   // Closed from the last one to the first: heads are read off the sinks once more.
   const releases: (() => void)[] = sinks.map(({ release }) => release)
@@ -145,6 +146,7 @@ export const createGeneration = (
       traffic,
       ring: configuration.admin === null ? null : ring,
       usage: inFlight.usage,
+      worker: place?.index ?? 0,
       clock,
       log,
     })

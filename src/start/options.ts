@@ -1,3 +1,4 @@
+import type { AdminDoor } from '../admin/admin-door.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
@@ -11,6 +12,17 @@ export interface StartOptions {
   readonly log: Log
   /** How edits are picked up; null: only `reload` does. */
   readonly watch?: WatchTimes | null
+  /** Where this process is one of several that serve together. */
+  readonly place?: WorkerPlace
+}
+
+/** The place of a process among several, and what it cannot do by itself. */
+export interface WorkerPlace {
+  /** From 0. */
+  readonly index: number
+  readonly count: number
+  /** One port of the started process answers for all. */
+  readonly adminDoor: AdminDoor
 }
 
 export interface NotStarted {

@@ -7,7 +7,7 @@ import type { Log } from '../core/log.ts'
 import type { LimitsConfig } from '../gateway/accept/config.ts'
 import { createListener, type Listener } from '../gateway/accept/listener.ts'
 import type { Pipeline } from '../gateway/pipeline.ts'
-import { type NotStarted, notStarted } from './options.ts'
+import { type NotStarted, notStarted, type WorkerPlace } from './options.ts'
 
 /** The listeners and the admin port, through all edits. */
 export interface Ports {
@@ -36,6 +36,7 @@ export interface PortsOptions {
   readonly admin: AdminDeps
   readonly clock: Clock
   readonly log: Log
+  readonly place: WorkerPlace | null
 }
 
 interface OpenListener {
@@ -103,13 +104,16 @@ const openPorts = async (
 
   /** What leaves may stand in the way, as `127.0.0.1:80` does in that of `0.0.0.0:80`: then it goes first. */
   const openOne = async (key: string, config: ConfiguredListener): Promise<OpenListener> => {
-    const first = await openListener(key, config, limits, options)
-    if (!(first instanceof Error)) return first
     const inTheWay = leaving.filter((old) => !displaced.includes(old) && portOf(old) === portOf({ config }))
-    if (codeOf(first) !== 'EADDRINUSE' || inTheWay.length === 0) throw first
+    // Workers have one address once, whatever is spoken there.
+    if (options.place === null || inTheWay.length === 0) {
+      const first = await openListener(key, config, limits, options)
+      if (!(first instanceof Error)) return first
+      if (codeOf(first) !== 'EADDRINUSE' || inTheWay.length === 0) throw first
+    }
     displaced.push(...inTheWay)
     inTheWay.forEach(close)
-    const second = await openListener(key, config, limits, options)
+    const second = await openInTurn(key, config, limits, options)
     if (second instanceof Error) throw second
     return second
   }
@@ -203,8 +207,27 @@ const openListener = async (
   }
 }
 
+const TURN_ATTEMPTS = 60
+const TURN_PAUSE_MS = 50
+
+/** The same; the address of another worker's old listener is free once all of them have closed theirs. */
+const openInTurn = async (...args: Parameters<typeof openListener>): Promise<OpenListener | Error> => {
+  const [, , , { place }] = args
+  let opened = await openListener(...args)
+  for (let attempt = 1; attempt < TURN_ATTEMPTS && place !== null; attempt += 1) {
+    if (!(opened instanceof Error) || codeOf(opened) !== 'EADDRINUSE') return opened
+    await new Promise((resolve) => setTimeout(resolve, TURN_PAUSE_MS))
+    opened = await openListener(...args)
+  }
+  return opened
+}
+
 const openAdmin = async (
   bind: string,
   { admin }: State,
-  { admin: deps }: PortsOptions,
-): Promise<OpenAdmin> => (admin?.bind === bind ? admin : { bind, server: await startAdminServer(bind, deps) })
+  { admin: deps, place }: PortsOptions,
+): Promise<OpenAdmin> => {
+  if (admin?.bind === bind) return admin
+  const options = place === null ? {} : { door: place.adminDoor }
+  return { bind, server: await startAdminServer(bind, deps, options) }
+}

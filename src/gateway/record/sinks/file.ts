@@ -9,13 +9,14 @@ import { type LogFile, type LogFileOptions, openLogFile } from './log-file.ts'
 import { createRotation, type Rotation } from './rotation.ts'
 import { type RotationConfig, rotationConfig } from './rotation-config.ts'
 import type { BareSink } from './sink.ts'
+import { pathOfWriter } from './writer-path.ts'
 
 const fileConfig = (s: Settings) =>
   z.strictObject({
     type: z.literal('file').describe('Appends each record to a file'),
     path: s
       .path()
-      .describe('The file; made with its folders when missing, locked by <path>.lock for one writer'),
+      .describe('The file; made with its folders when missing, locked by <path>.lock for one writer. Of several workers, worker n writes decisions.<n>.ndjson in place of decisions.ndjson'),
     chain: z
       .boolean()
       .default(true)
@@ -35,8 +36,9 @@ const fileConfig = (s: Settings) =>
 export const file = defineSink({
   type: 'file',
   config: fileConfig,
-  prepare: (name, config, { clock, log }) => {
-    const { path, chain, fsync, rotate } = config
+  prepare: (name, config, { clock, log, worker = null }) => {
+    const { chain, fsync, rotate } = config
+    const path = pathOfWriter(config.path, worker)
     return () => createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log })
   },
 })
