@@ -77,7 +77,10 @@ const give = (request: IncomingMessage, response: ServerResponse, answer: AdminA
   answer.stream(response)
 }
 
-export const send = (response: ServerResponse, { status, contentType, text, headers = [] }: PlainAnswer): void => {
+export const send = (
+  response: ServerResponse,
+  { status, contentType, text, headers = [] }: PlainAnswer,
+): void => {
   response.writeHead(status, [
     ...['Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(text))],
     ...['Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],

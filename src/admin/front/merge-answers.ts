@@ -64,17 +64,15 @@ export const mergeMetricsAnswers: Merge = (answers, { count, restarts }) => {
 /** What all of them run; while they differ, the oldest, so that a new version is seen when everybody has it. */
 export const mergeConfigStatus: Merge = (answers) => {
   const all = answers.map((answer) => ({ worker: answer.index, ...objectOf(answer) }) as JsonObject)
-  const byAge = [...all].sort((left, right) =>
-    String(left['appliedAt']) < String(right['appliedAt']) ? -1 : 1,
-  )
+  const byAge = [...all].sort((left, right) => (String(left.appliedAt) < String(right.appliedAt) ? -1 : 1))
   const [oldest = {}] = byAge
   const refused = all.find(({ rejected }) => rejected !== null && rejected !== undefined)
   const isOne = new Set(all.map(({ version }) => version)).size === 1
   const newest = byAge.at(-1) ?? oldest
   return json({
-    version: oldest['version'],
-    appliedAt: isOne ? newest['appliedAt'] : oldest['appliedAt'],
-    rejected: refused?.['rejected'] ?? null,
+    version: oldest.version,
+    appliedAt: isOne ? newest.appliedAt : oldest.appliedAt,
+    rejected: refused?.rejected ?? null,
     workers: all,
   })
 }
@@ -86,8 +84,8 @@ export const mergeDecisions: Merge = (answers, _overview, query) => {
   const limit = Number(query.get('limit') ?? DEFAULT_LIMIT)
   const decisions = answers
     .flatMap((answer) => listIn(answer, 'decisions'))
-    .sort((left, right) => (String(left['id']) < String(right['id']) ? 1 : -1))
-  const complete = answers.every((answer) => objectOf(answer)['complete'] === true)
+    .sort((left, right) => (String(left.id) < String(right.id) ? 1 : -1))
+  const complete = answers.every((answer) => objectOf(answer).complete === true)
   return json({ decisions: decisions.slice(0, limit), complete: complete && decisions.length <= limit })
 }
 

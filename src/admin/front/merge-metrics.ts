@@ -24,7 +24,9 @@ export const mergeMetrics = (texts: readonly string[]): string => {
   for (const text of texts) addText(families, text)
   return [...families.values()]
     .map(({ comments, values }) =>
-      [...comments, ...[...values].map(([sample, value]) => `${sample} ${formatValue(value)}`), ''].join('\n'),
+      [...comments, ...[...values].map(([sample, value]) => `${sample} ${formatValue(value)}`), ''].join(
+        '\n',
+      ),
     )
     .join('\n')
 }
@@ -35,7 +37,8 @@ const addText = (families: Map<string, Family>, text: string): void => {
     if (line.startsWith('#')) {
       const [, keyword = '', name = '', ...rest] = line.split(' ')
       const known = families.get(name)
-      const isNew = known === undefined || !known.comments.some((comment) => comment.startsWith(`# ${keyword} `))
+      const isNew =
+        known === undefined || !known.comments.some((comment) => comment.startsWith(`# ${keyword} `))
       family = known ?? { comments: [], values: new Map(), combine: sum }
       families.set(name, family)
       if (isNew) family.comments.push(line)

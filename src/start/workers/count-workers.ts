@@ -11,7 +11,8 @@ import { workerCount } from '../../config/checks/workers.ts'
 export const countWorkers = (file: string): number => {
   try {
     const written: unknown = parse(readFileSync(resolve(file), 'utf8'))
-    const workers: unknown = typeof written === 'object' && written !== null ? Reflect.get(written, 'workers') : 1
+    const workers: unknown =
+      typeof written === 'object' && written !== null ? Reflect.get(written, 'workers') : 1
     if (workers === 'auto') return workerCount('auto')
     return typeof workers === 'number' && Number.isInteger(workers) && workers > 1 ? workers : 1
   } catch {

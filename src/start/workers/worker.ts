@@ -27,7 +27,9 @@ export interface WorkerLink {
 
 /** A process that `fork` has started. */
 export interface ForkedProcess {
-  readonly send?: ((message: unknown, handle: undefined, options: object, sent: () => void) => void) | undefined
+  readonly send?:
+    | ((message: unknown, handle: undefined, options: object, sent: () => void) => void)
+    | undefined
   readonly on: (event: 'message', listener: (message: unknown) => void) => unknown
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -107,7 +109,9 @@ const createAdminDoor = (
           close: async () => {
             doors.delete(bind)
             send({ kind: 'admin-close', bind })
-            await Promise.all([...open].map((stream) => new Promise((closed) => stream.once('close', closed))))
+            await Promise.all(
+              [...open].map((stream) => new Promise((closed) => stream.once('close', closed))),
+            )
           },
           cut: () => {
             for (const stream of open) stream.destroy()

@@ -16,7 +16,9 @@ const fileConfig = (s: Settings) =>
     type: z.literal('file').describe('Appends each record to a file'),
     path: s
       .path()
-      .describe('The file; made with its folders when missing, locked by <path>.lock for one writer. Of several workers, worker n writes decisions.<n>.ndjson in place of decisions.ndjson'),
+      .describe(
+        'The file; made with its folders when missing, locked by <path>.lock for one writer. Of several workers, worker n writes decisions.<n>.ndjson in place of decisions.ndjson',
+      ),
     chain: z
       .boolean()
       .default(true)
