@@ -7,12 +7,13 @@ export const displayPath = (path: string, directory: string): string => {
   return inside === '' || inside.startsWith(`..${sep}`) || isAbsolute(inside) ? path : inside
 }
 
-/** `file:line:column: severity: message`, on one line. */
+/** `file:line:column: severity: message`, on one line; a warning's rule stands behind it, for whoever looks it up. */
 export const formatFinding = (finding: Finding, cwd: string = process.cwd()): string => {
   const { file, line, column, severity } = finding
   // A message may quote a name from the file; whatever it holds, one finding stays one line.
   const message = finding.message.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
-  return `${displayPath(file, cwd)}:${line}:${column}: ${severity}: ${message}`
+  const rule = severity === 'warning' ? ` [${finding.rule}]` : ''
+  return `${displayPath(file, cwd)}:${line}:${column}: ${severity}: ${message}${rule}`
 }
 
 const SEVERITIES: readonly Finding['severity'][] = ['error', 'warning', 'info']

@@ -13,6 +13,8 @@ import { compileDrafts } from './compile-routes.ts'
 import type { Configuration, LoadResult } from './configuration.ts'
 import { createFileStore } from './file-store.ts'
 import { sortFindings } from './format-finding.ts'
+import { lint } from './lint/lint.ts'
+import { createLintable, type Lintable } from './lint/lintable.ts'
 import { child } from './parse-part.ts'
 import type { Loading } from './preparation.ts'
 import { inform } from './preparation.ts'
@@ -29,6 +31,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly log: Log
+  /** Also finds what is no mistake and a reviewer should see; default false. */
+  readonly lint?: boolean
   /** Where what outlives an edit is kept; by default nothing does. */
   readonly share?: Preparation['share']
   /** Number of this process among several; left out: it is the only one. */
@@ -44,7 +48,11 @@ const readGatewaySource = (loading: Loading, file: string): YamlSource | null =>
 }
 
 /** All of a configuration; null when some part of it could not be read, which was reported. */
-const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'version' | 'files'> | null => {
+const loadParts = (
+  loading: Loading,
+  source: YamlSource,
+  review: (lintable: Lintable) => void,
+): Omit<Configuration, 'version' | 'files'> | null => {
   const gateway = readGateway(loading, source)
   checkListeners(gateway)
   checkWorkers(gateway)
@@ -52,10 +60,8 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
   checkRouteNames(maps)
-  const { listeners, authenticators, engines, upstreams, sinks, assertionSettings } = prepareEntries(
-    loading,
-    gateway,
-  )
+  const entries = prepareEntries(loading, gateway)
+  const { listeners, authenticators, engines, upstreams, sinks, assertionSettings } = entries
   const drafts = draftRoutes(maps, gateway.mode)
   for (const draft of drafts) {
     checkCompleteness(draft)
@@ -63,6 +69,7 @@ const loadParts = (loading: Loading, source: YamlSource): Omit<Configuration, 'v
   }
   const carriers = [...authenticators.values()].map(({ description }) => description.carrier)
   const { table, routes } = compileDrafts(loading, gateway, carriers, drafts)
+  review(createLintable(gateway, drafts, { table, routes }, entries))
   tellWithoutAudit(loading, gateway)
   const { limits, drainTimeoutMs, workers, grants, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
@@ -118,7 +125,16 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     report: (finding) => findings.push(finding),
   }
   const source = readGatewaySource(loading, path)
-  const parts = source === null ? null : loadParts(loading, source)
+  // Only a configuration without an error is worth reviewing: the rules rely on it.
+  const review = (lintable: Lintable): void => {
+    if (options.lint !== true || findings.some(({ severity }) => severity === 'error')) return
+    findings.push(...lint(lintable, textOf))
+  }
+  const textOf = (path: string): string | null => {
+    const content = files.read(path)
+    return Buffer.isBuffer(content) ? content.toString('utf8') : null
+  }
+  const parts = source === null ? null : loadParts(loading, source, review)
   const sorted = sortFindings(findings)
   const sources = sourcesOf(files)
   if (parts === null || sorted.some(({ severity }) => severity === 'error')) {

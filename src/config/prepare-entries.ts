@@ -3,7 +3,7 @@ import { prepareTls } from '../gateway/accept/prepare-tls.ts'
 import type { Authenticator, Description } from '../gateway/authenticate/authenticator.ts'
 import { type CrossProblem, findCollisions, findOverlaps } from '../gateway/authenticate/cross-checks.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
-import type { Engine } from '../gateway/decide/engines/engine.ts'
+import type { Engine, EngineFactory } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
 import { checkUpstream } from '../gateway/enforce/config.ts'
@@ -27,11 +27,15 @@ export interface PreparedAuthenticator extends Prepared<Authenticator> {
   readonly description: Description
 }
 
+export interface PreparedEngine extends Prepared<Engine> {
+  readonly create: EngineFactory
+}
+
 /** The entries of a gateway file, ready to be made; only to be used when nothing was reported. */
 export interface PreparedEntries {
   readonly listeners: readonly ConfiguredListener[]
   readonly authenticators: ReadonlyMap<string, PreparedAuthenticator>
-  readonly engines: ReadonlyMap<string, Prepared<Engine>>
+  readonly engines: ReadonlyMap<string, PreparedEngine>
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly Prepared<Sink>[]
   readonly assertionSettings: (() => AssertionSettings) | null

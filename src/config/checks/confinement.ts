@@ -20,7 +20,7 @@ const listed = (names: readonly string[]): string => {
 const withoutPort = (host: string): string => host.replace(/:[0-9]+$/, '')
 
 /** True when every host that the route takes is one of the allowed ones. */
-const hostCovered = (host: string, allowed: string): boolean => {
+export const hostCovered = (host: string, allowed: string): boolean => {
   const wanted = canonicalHostPattern(host)
   const permitted = canonicalHostPattern(allowed)
   if (wanted === null || permitted === null) return false
@@ -30,7 +30,7 @@ const hostCovered = (host: string, allowed: string): boolean => {
   return wanted.endsWith(suffix) || withoutPort(wanted).endsWith(suffix)
 }
 
-type Pattern = readonly (TemplateSegment | 'anything' | 'tail')[]
+export type Pattern = readonly (TemplateSegment | 'anything' | 'tail')[]
 
 /** `*` is one segment, and the rest at the end; null for what is no template. */
 const publicPattern = (text: string): Pattern | null => {

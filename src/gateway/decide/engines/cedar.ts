@@ -3,6 +3,7 @@ import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
 import { z } from 'zod'
 import { canonicalText } from '../../../core/canonical-hash.ts'
 import type { Log } from '../../../core/log.ts'
+import type { ReviewedQuestion } from '../../../core/question-outline.ts'
 import { refuse } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
 import { type EntityStore, readEntities } from './cedar-entities.ts'
@@ -16,6 +17,7 @@ import {
   relativeNames,
   validatePolicies,
 } from './cedar-policies.ts'
+import { reviewCedar } from './cedar-review.ts'
 import { namespacedActions, readSchema } from './cedar-schema.ts'
 import { preparePolicies } from './cedar-slots.ts'
 import { defineEngine, type Engine } from './engine.ts'
@@ -59,7 +61,11 @@ export const cedar = defineEngine({
     const entities = readable ? readEntities(files.entities, schema, preparation.reportFinding) : null
     const policyVersion = versionOf(files)
     const { log } = preparation
-    return () => createEngine({ name, policies, schema, entities: entities ?? new Map(), policyVersion, log })
+    const create = () =>
+      createEngine({ name, policies, schema, entities: entities ?? new Map(), policyVersion, log })
+    return Object.assign(create, {
+      review: (questions: readonly ReviewedQuestion[]) => reviewCedar(name, policies, schema, questions),
+    })
   },
 })
 

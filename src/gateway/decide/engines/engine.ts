@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { AccessRequest } from '../../../core/access-request.ts'
 import type { EvaluationResult } from '../../../core/decision.ts'
 import type { JsonObject } from '../../../core/json.ts'
+import type { ReviewedQuestion, ReviewNote } from '../../../core/question-outline.ts'
 import type { Refusal } from '../../../core/refusals.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
@@ -72,12 +73,19 @@ export interface Engine {
   readonly close?: () => void | Promise<void>
 }
 
+/** Makes the engine; nothing is opened or fetched before. */
+export interface EngineFactory {
+  (): Engine
+  /** What a reviewer should see in the policies, when these are all the questions; only where the engine can tell. */
+  readonly review?: (questions: readonly ReviewedQuestion[]) => readonly ReviewNote[]
+}
+
 /** One kind of engine, its configuration type erased so that all kinds fit one table. */
 export interface EngineKind<Schema extends z.ZodObject = z.ZodObject> {
   readonly type: string
   readonly config: (settings: Settings) => Schema
   /** Reads files, checks and reports. The factory must not be called when something was reported. */
-  readonly prepare: (name: string, config: unknown, preparation: Preparation) => () => Engine
+  readonly prepare: (name: string, config: unknown, preparation: Preparation) => EngineFactory
 }
 
 /**
@@ -88,7 +96,7 @@ export interface EngineKind<Schema extends z.ZodObject = z.ZodObject> {
 export const defineEngine = <Schema extends z.ZodObject>(definition: {
   readonly type: string
   readonly config: (settings: Settings) => Schema
-  readonly prepare: (name: string, config: z.output<Schema>, preparation: Preparation) => () => Engine
+  readonly prepare: (name: string, config: z.output<Schema>, preparation: Preparation) => EngineFactory
 }): EngineKind<Schema> => ({
   ...definition,
   // The one cast: the table of kinds cannot know the type that belongs to each `type` literal.

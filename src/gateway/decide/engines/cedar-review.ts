@@ -1,0 +1,195 @@
+import {
+  type EntityUidJson,
+  getValidRequestEnvsPolicy,
+  type PolicyJson,
+  type Schema,
+  type SchemaJson,
+  schemaToJson,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import { didYouMean } from '../../../core/nearest.ts'
+import type { ReviewedQuestion, ReviewNote } from '../../../core/question-outline.ts'
+import { findingAt } from './cedar-findings.ts'
+import type { CedarPolicy } from './cedar-policies.ts'
+import { namespacedActions } from './cedar-schema.ts'
+
+/** What a policy is for; null: anything, or more than its head tells. */
+interface Reach {
+  readonly policy: CedarPolicy
+  /** `Action::"read"`. */
+  readonly actions: ReadonlySet<string> | null
+  readonly resources: ReadonlySet<string> | null
+  readonly principals: ReadonlySet<string> | null
+}
+
+/**
+ * Holds policies and schema against the questions that routes ask.
+ *
+ * Finds what the schema lacks of them (`unknown-action`, `unknown-resource-type`, `unknown-attribute`), policies that
+ * none of them reaches (`unreachable-policy`), and those that no policy can allow (`never-allowed`). With a schema
+ * Cedar itself says for which requests a policy can hold; without one, the heads of the policies do.
+ *
+ * Does not find: policies whose conditions never hold.
+ */
+export const reviewCedar = (
+  engine: string,
+  policies: readonly CedarPolicy[],
+  schema: Schema | null,
+  questions: readonly ReviewedQuestion[],
+): readonly ReviewNote[] => {
+  const known = schema === null ? null : declarationsOf(schema)
+  const uidOf = (name: string): string =>
+    `${known?.namespaces.get(name) ?? 'Action'}::${JSON.stringify(name)}`
+  const reaches = policies.map((policy) => reachOf(policy, schema))
+  const unknown = known === null ? [] : questions.flatMap((question) => unknownIn(question, known))
+  const wrong = new Set(unknown.map(({ about }) => about))
+  return [
+    ...unknown,
+    ...questions
+      .filter((question) => !wrong.has(question))
+      .flatMap((question) => neverAllowed(question, reaches, uidOf)),
+    ...unreachable(engine, reaches, questions, uidOf),
+  ]
+}
+
+interface Declarations {
+  readonly namespaces: ReadonlyMap<string, string>
+  readonly actions: ReadonlyMap<string, ReadonlySet<string> | null>
+  readonly types: ReadonlyMap<string, ReadonlySet<string> | null>
+}
+
+type Attributes = ReadonlySet<string> | null
+
+const declarationsOf = (schema: Schema): Declarations => {
+  const answer = schemaToJson(schema)
+  if (answer.type === 'failure') throw new Error('a schema that was checked has no JSON form')
+  const actions = new Map<string, Attributes>()
+  const types = new Map<string, Attributes>()
+  for (const [namespace, { actions: declared, entityTypes }] of Object.entries(answer.json)) {
+    for (const [name, { appliesTo }] of Object.entries(declared)) {
+      // A name in several namespaces is that of several actions: nothing is said of what they take.
+      const context = appliesTo?.context
+      actions.set(
+        name,
+        actions.has(name) || context === undefined ? keysIfNone(context) : attributesOf(context),
+      )
+    }
+    for (const [name, entity] of Object.entries(entityTypes)) {
+      const shape = 'shape' in entity ? entity.shape : undefined
+      types.set(namespace === '' ? name : `${namespace}::${name}`, attributesOf(shape))
+    }
+  }
+  return { namespaces: namespacedActions(schema), actions, types }
+}
+
+const keysIfNone = (context: unknown): Attributes => (context === undefined ? new Set() : null)
+
+type Shape = NonNullable<NonNullable<SchemaJson<string>[string]['actions'][string]['appliesTo']>['context']>
+
+/** Null for a record whose attributes are elsewhere, such as a common type. */
+const attributesOf = (shape: Shape | undefined): Attributes => {
+  if (shape === undefined) return new Set()
+  if (!('attributes' in shape) || shape.attributes === undefined) return null
+  return new Set(Object.keys(shape.attributes))
+}
+
+const unknownIn = (question: ReviewedQuestion, known: Declarations): readonly ReviewNote[] => {
+  const { action, resourceType, contextKeys, resourceKeys } = question
+  const notes: ReviewNote[] = []
+  const say = (rule: string, message: string): void => {
+    notes.push({ rule, message, about: question })
+  }
+  if (action !== null && !known.actions.has(action)) {
+    const names = new Set(known.actions.keys())
+    say('unknown-action', `the schema has no action ${JSON.stringify(action)}${didYouMean(action, names)}`)
+  }
+  if (resourceType !== null && !known.types.has(resourceType)) {
+    const names = new Set(known.types.keys())
+    say(
+      'unknown-resource-type',
+      `the schema has no entity type ${JSON.stringify(resourceType)}${didYouMean(resourceType, names)}`,
+    )
+  }
+  const inContext = action === null ? null : (known.actions.get(action) ?? null)
+  const inResource = resourceType === null ? null : (known.types.get(resourceType) ?? null)
+  for (const key of contextKeys) {
+    if (inContext !== null && !inContext.has(key))
+      say(
+        'unknown-attribute',
+        `the schema has no ${key} in the context of ${action}${didYouMean(key, inContext)}`,
+      )
+  }
+  for (const key of resourceKeys) {
+    if (inResource !== null && !inResource.has(key))
+      say('unknown-attribute', `the schema has no ${key} in ${resourceType}${didYouMean(key, inResource)}`)
+  }
+  return notes
+}
+
+const reachOf = (policy: CedarPolicy, schema: Schema | null): Reach => {
+  if (schema !== null) {
+    const envs = getValidRequestEnvsPolicy(policy.text, schema)
+    if (envs.type === 'success') {
+      return {
+        policy,
+        actions: new Set(envs.actions),
+        resources: new Set(envs.resources),
+        principals: new Set(envs.principals),
+      }
+    }
+  }
+  const { action, resource, principal } = policy.json
+  return { policy, actions: actionsOf(action), resources: typesOf(resource), principals: typesOf(principal) }
+}
+
+/** Of `==` alone: what is in a group only a schema can tell. */
+const actionsOf = (action: PolicyJson['action']): ReadonlySet<string> | null =>
+  action.op === '==' && 'entity' in action ? new Set([uidText(action.entity)]) : null
+
+const uidText = (uid: EntityUidJson): string => {
+  const { type, id } = '__entity' in uid ? uid.__entity : uid
+  return `${type}::${JSON.stringify(id)}`
+}
+
+const typesOf = (head: PolicyJson['principal'] | PolicyJson['resource']): ReadonlySet<string> | null => {
+  if (head.op === 'is') return new Set([head.entity_type])
+  if (head.op !== '==' || !('entity' in head)) return null
+  const { entity } = head
+  return new Set(['__entity' in entity ? entity.__entity.type : entity.type])
+}
+
+const fits = (
+  { actions, resources, principals }: Reach,
+  { action, resourceType, subjectTypes }: ReviewedQuestion,
+  uidOf: (name: string) => string,
+): boolean =>
+  (action === null || actions === null || actions.has(uidOf(action))) &&
+  (resourceType === null || resources === null || resources.has(resourceType)) &&
+  (subjectTypes === null || principals === null || subjectTypes.some((type) => principals.has(type)))
+
+const neverAllowed = (
+  question: ReviewedQuestion,
+  reaches: readonly Reach[],
+  uidOf: (name: string) => string,
+): readonly ReviewNote[] => {
+  if (reaches.some((reach) => reach.policy.effect === 'permit' && fits(reach, question, uidOf))) return []
+  const { action, resourceType, subjectTypes } = question
+  const who = subjectTypes === null ? 'anybody' : subjectTypes.join(' or ')
+  const message = `no policy can allow ${who} to ${action ?? 'do anything'} on ${resourceType ?? 'anything'}: every request is denied`
+  return [{ rule: 'never-allowed', message, about: question }]
+}
+
+const unreachable = (
+  engine: string,
+  reaches: readonly Reach[],
+  questions: readonly ReviewedQuestion[],
+  uidOf: (name: string) => string,
+): readonly ReviewNote[] =>
+  reaches
+    .filter((reach) => !questions.some((question) => fits(reach, question, uidOf)))
+    .map(({ policy }) => {
+      const { file, line, column } = findingAt(policy.piece, policy.piece.start, PLACE, '')
+      const message = `no route asks the engine ${engine} what the policy ${JSON.stringify(policy.id)} decides`
+      return { rule: 'unreachable-policy', message, about: { file, line, column } }
+    })
+
+const PLACE = { rule: '', severity: 'warning' } as const
