@@ -11,8 +11,13 @@ import type { Engine } from '../gateway/decide/engines/engine.ts'
 import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import type { AssertionConfig } from '../gateway/enforce/config.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
+import type { RefusalRecordsConfig } from '../gateway/record/config.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import type { Sources } from './sources.ts'
+
+export interface GatewayLimits extends LimitsConfig {
+  readonly refusalRecords: RefusalRecordsConfig
+}
 
 /** A configuration in which nothing is wrong: every name resolved, every expression compiled. */
 export interface Configuration {
@@ -23,7 +28,7 @@ export interface Configuration {
   readonly files: readonly string[]
   readonly listeners: readonly ConfiguredListener[]
   readonly admin: AdminConfig | null
-  readonly limits: LimitsConfig
+  readonly limits: GatewayLimits
   readonly drainTimeoutMs: number
   /** Processes that serve, `auto` resolved. */
   readonly workers: number

@@ -5,6 +5,7 @@ import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
 import { grantsConfig } from '../gateway/decide/config.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { assertionConfig, upstreamConfig } from '../gateway/enforce/config.ts'
+import { refusalRecordsConfig } from '../gateway/record/config.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
 import { adminConfig } from './admin-config.ts'
 import { entryName } from './names.ts'
@@ -94,7 +95,14 @@ export const gatewaySettings = (s: Settings) => ({
     .duration({ minMs: 0 })
     .prefault('10s')
     .describe('How long requests in flight may take to finish at shutdown, default 10s'),
-  limits: limitsConfig(s).prefault({}).describe('Bounds of what a caller may send and hold'),
+  limits: limitsConfig(s)
+    .extend({
+      refusalRecords: refusalRecordsConfig(s)
+        .prefault({})
+        .describe('When refusals of one caller are only counted in the decision log'),
+    })
+    .prefault({})
+    .describe('Bounds of what a caller may send and hold'),
   grants: grantsConfig(s).prefault({}).describe('How decisions are kept'),
   assertion: assertionConfig(s)
     .prefault({})

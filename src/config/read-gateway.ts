@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Secret } from '../core/secret.ts'
-import type { LimitsConfig, ListenerConfig } from '../gateway/accept/config.ts'
+import type { ListenerConfig } from '../gateway/accept/config.ts'
 import type { GrantsConfig } from '../gateway/decide/config.ts'
 import type { AssertionConfig, UpstreamConfig } from '../gateway/enforce/config.ts'
 import { resolveAdmin } from './admin-config.ts'
-import type { AdminConfig } from './configuration.ts'
+import type { AdminConfig, GatewayLimits } from './configuration.ts'
 import { gatewayCollections, gatewayEntries, gatewaySettings, type KindEntry } from './gateway-schema.ts'
 import {
   below,
@@ -32,7 +32,7 @@ export interface GatewayFile {
   readonly source: YamlSource
   readonly listeners: readonly Entry<ListenerConfig>[]
   readonly admin: AdminConfig | null
-  readonly limits: LimitsConfig | null
+  readonly limits: GatewayLimits | null
   readonly drainTimeoutMs: number | null
   /** Null where a mistake was reported. */
   readonly workers: number | 'auto' | null

@@ -13,6 +13,8 @@ export interface RecordEntry {
   readonly outcome: Decision | Refusal
   /** True when the outcome was no allow, and the request was forwarded all the same: `mode: observe`. */
   readonly observed?: boolean
+  /** For one line that stands for many refusals. */
+  readonly coalesced?: { readonly count: number; readonly sinceMs: number }
   readonly request: RequestFacts
   readonly route: Route | null
   readonly identity: Identity | null

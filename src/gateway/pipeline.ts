@@ -33,7 +33,8 @@ export interface Stages {
     body: Buffer | null,
   ) => Bound | Refusal
   readonly decide: (question: Question) => Later<Decision | Refusal>
-  readonly record: (entry: RecordEntry) => true | Refusal
+  /** `coalesced`: a refusal among so many that it is only counted, and its answer names no record. */
+  readonly record: (entry: RecordEntry) => true | 'coalesced' | Refusal
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
@@ -241,8 +242,10 @@ export const createPipeline = (deps: {
   /** Records an end that is not a forward, then answers; an unrecorded end is answered as such. */
   const stop = (progress: Progress, refusal: Refusal, outcome: Decision | Refusal = refusal): void => {
     const id = progress.recordedId === null && progress.request !== null ? progress.request.id : newId()
-    if (write(progress, id, outcome))
-      progress.stages.refuse(progress.exchange, readable(progress, refusal), id)
+    if (write(progress, id, outcome)) {
+      const named = progress.recordedId === id ? id : null
+      progress.stages.refuse(progress.exchange, readable(progress, refusal), named)
+    }
     end(progress)
   }
 
@@ -271,6 +274,7 @@ export const createPipeline = (deps: {
     const follows = recordedId === null ? {} : { follows: recordedId }
     const known = { request, route, identity, bound, latencyUs }
     const recorded = stages.record({ id, ...follows, outcome, observed, ...known })
+    if (recorded === 'coalesced') return true
     if (recorded !== true) {
       log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')
       stages.refuse(progress.exchange, recorded, null)

@@ -22,6 +22,7 @@ import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createEnforce } from '../gateway/enforce/enforce.ts'
 import type { Upstream } from '../gateway/enforce/upstreams.ts'
 import type { Stages } from '../gateway/pipeline.ts'
+import { createFloods } from '../gateway/record/floods.ts'
 import { createRecord } from '../gateway/record/record.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { counted, redactionOf, usedBy } from './telemetry.ts'
@@ -41,6 +42,8 @@ export interface Parts {
   readonly usage: NonNullable<Stages['usage']>
   /** Number of this process among its workers. */
   readonly worker: number
+  /** Gets what is to be done before the sinks are let go of. */
+  readonly whenRetired: (close: () => void) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -117,9 +120,9 @@ export const composeDecide = (
   })
 
 const composeRecord = (configuration: Configuration, parts: Parts): Stages['record'] => {
-  const { sinks, onRecorded, traffic, ring, clock } = parts
+  const { sinks, onRecorded, traffic, ring, clock, log } = parts
   const redact = redactionOf(sinks)
-  const record = createRecord({
+  const recordOne = createRecord({
     sinks,
     configVersion: configuration.version,
     writer: `${hostname()}.${parts.worker}`,
@@ -129,7 +132,9 @@ const composeRecord = (configuration: Configuration, parts: Parts): Stages['reco
       ring?.push(line, redact)
     },
   })
-  return counted(record, traffic)
+  const floods = createFloods({ config: configuration.limits.refusalRecords, record: recordOne, clock, log })
+  parts.whenRetired(floods.close)
+  return counted((entry) => (floods.absorb(entry) ? 'coalesced' : recordOne(entry)), traffic)
 }
 
 const bodyLimits = ({ limits }: Configuration): BodyLimits => ({

@@ -147,6 +147,7 @@ export const createGeneration = (
       ring: configuration.admin === null ? null : ring,
       usage: inFlight.usage,
       worker: place?.index ?? 0,
+      whenRetired: (close) => releases.push(close),
       clock,
       log,
     })

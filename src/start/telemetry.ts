@@ -18,7 +18,8 @@ export const counted =
   (record: Stages['record'], traffic: Traffic): Stages['record'] =>
   (entry) => {
     const recorded = record(entry)
-    traffic.decided(entry, recorded === true ? entry.outcome : recorded)
+    traffic.decided(entry, typeof recorded === 'object' ? recorded : entry.outcome)
+    if (recorded === 'coalesced') traffic.coalesced()
     return recorded
   }
 

@@ -90,6 +90,9 @@ permit (principal, action, resource) unless { principal == User::"bob" };
 forbid (principal, action, resource) when { resource has name && resource.name like "*secret*" };
 `
 
+/** Of `limits`: no refusal is only counted, however many there are. */
+export const EACH_RECORDED = 'refusalRecords: { perAddress: 1000000 }'
+
 const GATEWAY: Readonly<Record<string, string>> = {
   version: '1',
   listeners: '[{ bind: 127.0.0.1:0 }]',
@@ -100,6 +103,8 @@ const GATEWAY: Readonly<Record<string, string>> = {
   partners: { type: api-key, keysFile: keys.yaml }`,
   engines: '{ city: { type: cedar, policies: [../policies/*.cedar] } }',
   audit: '[{ type: file, path: ../log/decisions.ndjson, chain: true }]',
+  // Each refusal is looked for by its id.
+  limits: `{ ${EACH_RECORDED} }`,
   routes: '[routes/*.yaml]',
 }
 

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { RecordedRequest } from '../support/backend.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { rawRequest } from '../support/raw-http.ts'
-import { buildCity, type City, HOST } from './city.ts'
+import { buildCity, type City, EACH_RECORDED, HOST } from './city.ts'
 import { createHostileCaller, type HostileCaller, type Sent } from './hostile-caller.ts'
 import { hostileTraffic } from './hostile-traffic.ts'
 import { read } from './naive-reading.ts'
@@ -37,7 +37,7 @@ before(async () => {
   witness = await startWitness()
   city = await buildCity({
     upstream: witness.backend.url,
-    settings: { limits: '{ headersTimeout: 1s, requestTimeout: 1s, bodyBytes: 65536 }' },
+    settings: { limits: `{ headersTimeout: 1s, requestTimeout: 1s, bodyBytes: 65536, ${EACH_RECORDED} }` },
   })
   gateway = await startTestGateway(city.world, { env: city.env })
   caller = createHostileCaller(gateway.port)

@@ -56,6 +56,13 @@ const addTraffic = (registry: Registry, { traffic, connections }: MetricsSources
     ['upstream', 'code'],
     () => traffic.upstreamFailures().map(({ count, ...labels }): Row => [labels, count]),
   )
+  counter(
+    registry,
+    'sallyport_coalesced_refusals_total',
+    'Refusals that the decision log has only as a count.',
+    [],
+    () => [[{}, traffic.coalescedRefusals()]],
+  )
   const { authenticate, decide, request } = traffic.durations
   histogram(
     registry,

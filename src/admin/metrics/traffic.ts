@@ -6,6 +6,9 @@ import { createDurationTally, type DurationTally } from './duration-tally.ts'
 export interface Traffic {
   /** @param outcome the entry's own, or what the caller got instead since that could not be recorded. */
   readonly decided: (entry: RecordEntry, outcome: RecordEntry['outcome']) => void
+  /** A refusal was counted instead of recorded. */
+  readonly coalesced: () => void
+  readonly coalescedRefusals: () => number
   readonly began: () => void
   readonly ended: (durationUs: number) => void
   readonly inFlight: () => number
@@ -42,6 +45,7 @@ export const createTraffic = (): Traffic => {
   }
   let began = 0
   let ended = 0
+  let coalesced = 0
   return {
     decided: (entry, outcome) => {
       const { route, latencyUs } = entry
@@ -57,6 +61,10 @@ export const createTraffic = (): Traffic => {
       if (authenticate !== undefined) durations.authenticate.observe(authenticate)
       if (decide !== undefined) durations.decide.observe(decide)
     },
+    coalesced: () => {
+      coalesced += 1
+    },
+    coalescedRefusals: () => coalesced,
     began: () => {
       began += 1
     },

@@ -19,6 +19,10 @@ export interface DecisionRecord {
   readonly source: string
   /** Why it was refused, for operators. */
   readonly detail?: string
+  /** How many refusals this line stands for; left out for one. */
+  readonly count?: number
+  /** When the first of them was refused; RFC 3339. */
+  readonly since?: string
   /** On a route that does not enforce; left out where decisions are enforced. */
   readonly mode?: 'observe'
   /** True for a deny that was forwarded all the same, as `mode: observe` does. */

@@ -78,6 +78,8 @@ export const decisionRecord = (
     code: verdict.code,
     source: verdict.source,
     detail: verdict.detail,
+    count: entry.coalesced?.count,
+    since: entry.coalesced === undefined ? undefined : new Date(entry.coalesced.sinceMs).toISOString(),
     mode: route?.mode === 'observe' ? 'observe' : undefined,
     forwarded: entry.observed === true ? true : undefined,
     subject,
