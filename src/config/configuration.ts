@@ -49,6 +49,8 @@ export interface Configuration {
 }
 
 export interface ConfiguredListener extends ListenerConfig {
+  /** `bind`, and what tells it from others with the same port 0. */
+  readonly id: string
   /** What `tls` names, read and checked; null: plain HTTP. */
   readonly material: TlsMaterial | null
 }

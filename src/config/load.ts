@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { Preparation } from '../core/settings.ts'
+import { tellAskedRoutes } from './checks/asked-routes.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
 import { checkListeners } from './checks/listeners.ts'
 import { checkNames } from './checks/names.ts'
@@ -70,6 +71,7 @@ const loadParts = (
   const carriers = [...authenticators.values()].map(({ description }) => description.carrier)
   const { table, routes } = compileDrafts(loading, gateway, carriers, drafts)
   review(createLintable(gateway, drafts, { table, routes }, entries))
+  tellAskedRoutes(loading, gateway, drafts, routes)
   tellWithoutAudit(loading, gateway)
   const { limits, drainTimeoutMs, workers, grants, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null

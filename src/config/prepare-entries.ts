@@ -107,12 +107,17 @@ const prepareUpstreams = (
   return prepared
 }
 
-const prepareListeners = (loading: Loading, gateway: GatewayFile): readonly ConfiguredListener[] =>
-  gateway.listeners.map(({ part, value }) => {
-    if (value.tls === undefined) return { ...value, material: null }
+const prepareListeners = (loading: Loading, gateway: GatewayFile): readonly ConfiguredListener[] => {
+  const counts = new Map<string, number>()
+  return gateway.listeners.map(({ part, value }) => {
+    const count = (counts.get(value.bind) ?? 0) + 1
+    counts.set(value.bind, count)
+    const id = count === 1 ? value.bind : `${value.bind} ${count}`
+    if (value.tls === undefined) return { ...value, id, material: null }
     const preparation = createPreparation(loading, part.source, part.path)
-    return { ...value, material: prepareTls(value.tls, ['tls'], preparation) }
+    return { ...value, id, material: prepareTls(value.tls, ['tls'], preparation) }
   })
+}
 
 /** Lets each entry read its files and check itself; opens and fetches nothing. */
 export const prepareEntries = (loading: Loading, gateway: GatewayFile): PreparedEntries => {

@@ -11,7 +11,7 @@ export interface RequestHead {
   readonly headers: HeaderPairs
   /** The peer of the socket; an IPv4-mapped IPv6 address is still in its IPv6 form. */
   readonly remoteAddress: string
-  /** The `bind` of the listener that it came in by. */
+  /** The id of the listener that it came in by. */
   readonly listener: string
   readonly tls: boolean
   /** What the caller has shown where the listener asks for a client certificate; it has been checked. */

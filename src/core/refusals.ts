@@ -36,6 +36,19 @@ export const statusOf = ({ refusal, elsewhere }: Refusal): number => {
   return elsewhere === undefined ? entry.status : (entry.elsewhere ?? entry.status)
 }
 
+const HIGHEST_CLIENT_ERROR = 499
+
+/**
+ * The status of a refusal for a proxy that asks by `forward-auth`: 401, 403 or 503.
+ *
+ * nginx takes 2xx for an allow and understands 401 and 403; anything else is a failure to it, as 503 is meant to be.
+ */
+export const forwardAuthStatus = (code: RefusalCode): number => {
+  const { status } = REFUSALS[code]
+  if (status > HIGHEST_CLIENT_ERROR) return REFUSALS.engine_unavailable.status
+  return status === REFUSALS.unauthenticated.status ? status : REFUSALS.denied.status
+}
+
 /**
  * An expected failure: the request goes no further, but is still answered and recorded.
  *

@@ -1,3 +1,4 @@
+import type { Dialect } from './dialect.ts'
 import type { HeaderPairs } from './headers.ts'
 import type { PeerCertificate } from './peer-certificate.ts'
 import type { Route } from './route.ts'
@@ -46,4 +47,6 @@ export interface Accepted {
   readonly route: Route
   /** Captures of the path template, decoded once. */
   readonly path: Readonly<Record<string, string>>
+  /** How it was asked; left out: it is the caller's own request. */
+  readonly dialect?: Dialect
 }

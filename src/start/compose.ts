@@ -1,20 +1,22 @@
 import { hostname } from 'node:os'
 import type { DecisionRing } from '../admin/decisions/decision-ring.ts'
 import type { Traffic } from '../admin/metrics/traffic.ts'
-import type { Configuration } from '../config/configuration.ts'
+import type { Configuration, ConfiguredListener } from '../config/configuration.ts'
 import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
+import type { Dialect } from '../core/dialect.ts'
 import type { Log } from '../core/log.ts'
-import { isRefusal } from '../core/refusals.ts'
+import { isRefusal, type Refusal } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
-import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
+import { type AcceptListener, createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoints.ts'
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
-import { type BodyLimits, readBody } from '../gateway/bind/body.ts'
+import { type BodyLimits, BODY_NOT_THERE, readBody } from '../gateway/bind/body.ts'
+import { findForgery } from '../gateway/bind/forgeries.ts'
 import { createDecide } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import type { GrantStore } from '../gateway/decide/grants/store.ts'
@@ -60,6 +62,12 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   const decidedHeaders = headersThatDecide(configuration)
   const bind = createBind({ plans, clock })
   const endpoints = createEndpoints(authenticators.values())
+  const dialects = askingDialects(configuration)
+  const bindObserved = createBindObserved({ plans, clock })
+  const withoutForgeries = (accepted: Accepted, bound: Bound | Refusal): Bound | Refusal =>
+    accepted.dialect === undefined || isRefusal(bound)
+      ? bound
+      : (findForgery(accepted, bound, controlledHeaders) ?? bound)
   const unmatched = configuration.unmatched === null ? null : unmatchedRoute(configuration.unmatched)
   const enforce = createEnforce({
     upstreams: parts.upstreams,
@@ -67,13 +75,14 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     carriers,
     controlledHeaders,
     decidedHeaders,
+    dialects,
     clock,
     log,
   })
   return {
     accept: createAccept({
       table: configuration.table,
-      listeners: new Map(configuration.listeners.map((listener) => [listener.bind, listener])),
+      listeners: new Map(configuration.listeners.map((listener) => [listener.id, acceptListener(listener)])),
       guardedHeaders: new Set([
         ...controlledHeaders,
         ...decidedHeaders,
@@ -90,12 +99,17 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       const plan = plans[index]
       return plan !== undefined && needsBody(plan)
     },
-    readBody: (exchange) => readBody(exchange, bodyLimits(configuration)),
+    readBody: (exchange) =>
+      dialects.has(exchange.head.listener)
+        ? Promise.resolve(BODY_NOT_THERE)
+        : readBody(exchange, bodyLimits(configuration)),
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
-      return isBuiltIn(accepted) ? asItCame(accepted) : bind(accepted, identity, body)
+      if (isBuiltIn(accepted)) return asItCame(accepted)
+      return withoutForgeries(accepted, bind(accepted, identity, body))
     },
-    bindObserved: createBindObserved({ plans, clock }),
+    bindObserved: (accepted, identity, body) =>
+      withoutForgeries(accepted, bindObserved(accepted, identity, body)),
     decide: composeDecide(configuration, parts),
     record: composeRecord(configuration, parts),
     forward: enforce.forward,
@@ -103,6 +117,16 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     usage: usedBy(parts.usage, parts.traffic),
   }
 }
+
+const acceptListener = ({ trustedProxies, speaks, material }: ConfiguredListener): AcceptListener => ({
+  trustedProxies,
+  speaks,
+  mutualTls: material?.clientCert === 'required',
+})
+
+/** By listener; whoever forwards a request itself is missing. */
+const askingDialects = ({ listeners }: Configuration): ReadonlyMap<string, Dialect> =>
+  new Map(listeners.filter(({ speaks }) => speaks !== 'proxy').map(({ id, speaks }) => [id, speaks] as const))
 
 type DecideParts = Pick<Parts, 'engines' | 'store' | 'clock'>
 
@@ -176,7 +200,7 @@ const asItCame = ({ request }: Accepted): Bound => ({
 const headerOf = (carrier: Carrier): readonly string[] => (carrier.kind === 'header' ? [carrier.name] : [])
 
 const believedHeaders = ({ listeners }: Configuration): readonly string[] =>
-  listeners.flatMap(({ trustedProxies }) => trustedProxies.flatMap(({ headers }) => headers))
+  listeners.flatMap(({ trustedProxies }) => trustedProxies.flatMap(({ headers = [] }) => headers))
 
 /** What a decision looks at: `Connection` must not remove it afterwards, nor an alias stand beside it. */
 const headersThatDecide = ({ routes }: Configuration): ReadonlySet<string> => {

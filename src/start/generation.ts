@@ -167,7 +167,7 @@ export const createGeneration = (
       explain: async ({ exchange, claims }) => {
         inFlight.usage.began()
         try {
-          const asked = exchange(configuration.listeners[0]?.bind ?? '')
+          const asked = exchange(configuration.listeners.find(({ speaks }) => speaks === 'proxy')?.id ?? '')
           return await explain(explaining, asked, claims === null ? undefined : identify(claims))
         } finally {
           inFlight.usage.ended(0)

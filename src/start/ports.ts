@@ -170,14 +170,14 @@ const reopen = async (
 }
 
 /**
- * Names each listener by its address, and by whether it speaks TLS, which cannot change under open connections.
+ * Names each listener by its address, and by what it speaks, which cannot change under open connections.
  *
  * The system gives each its own port for 0, so these are also counted.
  */
 const keysOf = (listeners: readonly ConfiguredListener[]): ReadonlyMap<string, ConfiguredListener> => {
   const keys = new Map<string, ConfiguredListener>()
   for (const config of listeners) {
-    const name = config.material !== null ? `${config.bind} tls` : config.bind
+    const name = `${config.id} ${config.speaks}${config.material === null ? '' : ' tls'}`
     let key = name
     for (let count = 2; keys.has(key); count += 1) key = `${name} ${count}`
     keys.set(key, config)

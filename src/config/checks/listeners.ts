@@ -1,4 +1,5 @@
 import { splitBind } from '../../core/bind-address.ts'
+import type { Problem } from '../../core/problem.ts'
 import { checkTrustedProxies } from '../../gateway/accept/client-address.ts'
 import type { ListenerConfig } from '../../gateway/accept/config.ts'
 import type { AdminConfig } from '../configuration.ts'
@@ -10,9 +11,34 @@ const MAX_PORT = 65_535
 
 const portOf = (bind: string): number => splitBind(bind).port
 
+/** Reports a listener that would believe everybody, and headers that are not for what it speaks. */
+const checkDialect = (
+  { speaks, trustedProxies, tls }: ListenerConfig,
+  report: (problem: Problem) => void,
+): void => {
+  if (speaks !== 'proxy') {
+    const { clientCaFile, clientCert = clientCaFile === undefined ? 'none' : 'required' } = tls ?? {}
+    if (trustedProxies.length > 0 || clientCert === 'required') return
+    const message = `found ${speaks} for everybody, expected trustedProxies with the addresses of the proxies that ask, or tls with clientCaFile and clientCert: required`
+    return report({ path: ['speaks'], rule: 'untrusted-peers', message })
+  }
+  for (const [index, { headers }] of trustedProxies.entries()) {
+    if (headers === undefined) {
+      const message = 'missing key "headers": the headers that are believed, such as [x-forwarded-for]'
+      report({ path: ['trustedProxies', index], rule: 'missing-key', message })
+    }
+    headers?.forEach((header, position) => {
+      if (header !== 'x-forwarded-method' && header !== 'x-forwarded-uri') return
+      const message = `found ${header}, which a listener that speaks forward-auth reads, and this one does not`
+      report({ path: ['trustedProxies', index, 'headers', position], rule: 'trusted-proxies', message })
+    })
+  }
+}
+
 const checkListener = ({ part, value }: Entry<ListenerConfig>): void => {
   const report = below(part.source, part.path)
   checkTrustedProxies(value.trustedProxies, report)
+  checkDialect(value, report)
   if (portOf(value.bind) > MAX_PORT) {
     report({ path: ['bind'], message: `found the port ${portOf(value.bind)}, expected 0 to ${MAX_PORT}` })
   }

@@ -7,6 +7,7 @@ import {
 } from '../../core/canonical-target.ts'
 import type { Clock } from '../../core/clock.ts'
 import { type Preflight, preflightMistake, readPreflight } from '../../core/cors.ts'
+import type { Dialect } from '../../core/dialect.ts'
 import type { RequestHead } from '../../core/exchange.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../../core/request.ts'
@@ -15,18 +16,19 @@ import { randomUuidV7 } from '../../core/uuid.ts'
 import type { RefusedRequest, Stages } from '../pipeline.ts'
 import { isReservedPath, JWKS_PATH, JWKS_ROUTE, preflightRoute } from './builtin-route.ts'
 import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
-import { type Client, createClientReader, isClientMistake } from './client-address.ts'
+import { type Client, createClientReader, createPeerTrust, isClientMistake } from './client-address.ts'
 import type { TrustedProxyConfig } from './config.ts'
+import { createForwardAuthReader, type DescribedRequest } from './forward-auth.ts'
 import { type CheckedHeaders, createHeaderCheck, isHeaderMistake } from './header-checks.ts'
 import { badRequest, describeHead } from './request-facts.ts'
 import { splitTarget } from './request-target.ts'
-import type { RouteFound, RouteTable } from './route-table.ts'
+import type { RouteFound, RouteQuestion, RouteTable } from './route-table.ts'
 import { readTraceparent } from './trace-context.ts'
 
 export interface AcceptDeps {
   readonly table: RouteTable
-  /** By `bind`. */
-  readonly listeners: ReadonlyMap<string, { readonly trustedProxies: readonly TrustedProxyConfig[] }>
+  /** By id. */
+  readonly listeners: ReadonlyMap<string, AcceptListener>
   /** Lower-case names that Sallyport or a route sets, believes, or takes credentials from. */
   readonly guardedHeaders: ReadonlySet<string>
   /** By path: what authenticators answer themselves, and by which methods. */
@@ -35,6 +37,31 @@ export interface AcceptDeps {
   readonly unmatched?: Route | null
   readonly clock: Clock
 }
+
+export interface AcceptListener {
+  readonly trustedProxies: readonly TrustedProxyConfig[]
+  /** Default `proxy`. */
+  readonly speaks?: Dialect
+  /** True when every peer has shown a certificate that is good. */
+  readonly mutualTls?: boolean
+}
+
+/** How the requests of one listener are read. */
+interface Door {
+  readonly dialect: Dialect
+  /** Null: the request is the caller's own. */
+  readonly described: ((head: RequestHead) => DescribedRequest | Refusal) | null
+  readonly readClient: ReturnType<typeof createClientReader>
+}
+
+const createDoor = ({ trustedProxies, speaks = 'proxy', mutualTls = false }: AcceptListener): Door => ({
+  dialect: speaks,
+  described:
+    speaks === 'forward-auth' ? createForwardAuthReader(createPeerTrust(trustedProxies, mutualTls)) : null,
+  readClient: createClientReader(trustedProxies),
+})
+
+const UNKNOWN_DOOR = createDoor({ trustedProxies: [] })
 
 /** What is known once every part of the head has its one spelling. */
 interface Parts {
@@ -53,33 +80,42 @@ interface Parts {
  */
 export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
   const checkHeaders = createHeaderCheck(deps.guardedHeaders)
-  const readers = new Map(
-    [...deps.listeners].map(
-      ([bind, { trustedProxies }]) => [bind, createClientReader(trustedProxies)] as const,
-    ),
-  )
-  const untrusting = createClientReader([])
+  const doors = new Map([...deps.listeners].map(([id, listener]) => [id, createDoor(listener)] as const))
 
-  const readParts = (head: RequestHead): Parts | (Refusal & { readonly client?: Client }) => {
+  const readParts = (
+    head: RequestHead,
+    { readClient }: Door,
+    known: Client | null,
+  ): Parts | (Refusal & { readonly client?: Client }) => {
     if (head.method === 'CONNECT') return badRequest('a method that is not proxied')
     const checked = checkHeaders(head.headers, head.httpVersion)
     if (isHeaderMistake(checked)) return badRequest(checked.mistake)
     const host = canonicalHost(checked.host)
     if (host === null) return badRequest('an invalid Host header')
-    const readClient = readers.get(head.listener) ?? untrusting
     const { remoteAddress, tls, headers } = head
-    const client = readClient({ remoteAddress, tls, headers, names: checked.names })
+    const client = known ?? readClient({ remoteAddress, tls, headers, names: checked.names })
     if (isClientMistake(client)) return refuse('accept', 'bad_request', client.mistake)
     const target = readTarget(head.target, host)
     if ('reason' in target) return { ...badRequest(target.reason, true), client }
     return { checked, host: client.host ?? host, client, target }
   }
 
-  return (head) => {
-    const parts = readParts(head)
-    if ('refusal' in parts) return refusedWith(parts, describeHead(head, deps.clock), parts.client)
+  const read = (head: RequestHead, door: Door, client: Client | null): Accepted | RefusedRequest => {
+    const parts = readParts(head, door, client)
+    if ('refusal' in parts)
+      return refusedWith(parts, describeHead(head, deps.clock), parts.client ?? client ?? undefined)
     const request = makeRequest(head, parts, deps.clock)
-    return chooseRoute(deps, request, parts)
+    return door.dialect === 'proxy'
+      ? chooseRoute(deps, request, parts)
+      : chooseAskedRoute(deps, request, parts, door.dialect)
+  }
+
+  return (head) => {
+    const door = doors.get(head.listener) ?? UNKNOWN_DOOR
+    if (door.described === null) return read(head, door, null)
+    const described = door.described(head)
+    if ('refusal' in described) return refusedWith(described, describeHead(head, deps.clock))
+    return read(described.head, door, described.client)
   }
 }
 
@@ -123,23 +159,49 @@ const makeRequest = (
 
 const NO_OPT_INS: PathOptIns = { allowEncodedSlash: false, allowPathParameters: false }
 
+const questionOf = (request: CanonicalRequest, { port }: CanonicalHost): RouteQuestion => {
+  const { method, host, path, query, headers, names, scheme } = request
+  return { method, host, port: port === '' ? DEFAULT_PORTS[scheme] : port, path, query, headers, names }
+}
+
 const chooseRoute = (
-  { table, unmatched = null, endpoints = NO_ENDPOINTS }: AcceptDeps,
+  deps: AcceptDeps,
   request: CanonicalRequest,
   { host, target }: Parts,
 ): Accepted | RefusedRequest => {
-  const { method, path, query, headers, names, scheme } = request
+  const { table, endpoints = NO_ENDPOINTS } = deps
+  const { method, path, headers } = request
   if (isReservedPath(path)) return chooseBuiltin(request, target.needs, endpoints)
-  const port = host.port === '' ? DEFAULT_PORTS[scheme] : host.port
-  const question = { method, host: host.host, port, path, query, headers, names }
+  const question = questionOf(request, host)
   const preflight = readPreflight(method, headers)
   const asked = preflight === null ? null : table.find({ ...question, method: preflight.method })
   if (preflight !== null && asked !== null && 'route' in asked && asked.route.cors !== undefined) {
     return answerPreflight(request, asked, preflight, target.needs)
   }
+  return matchRoute(deps, request, target.needs, question)
+}
+
+/** What the gateway answers itself is not here: an allow would send it to the application. */
+const chooseAskedRoute = (
+  deps: AcceptDeps,
+  request: CanonicalRequest,
+  { host, target }: Parts,
+  dialect: Dialect,
+): Accepted | RefusedRequest => {
+  if (isReservedPath(request.path)) return refusedWith(NO_ROUTE, request)
+  const accepted = matchRoute(deps, request, target.needs, questionOf(request, host))
+  return 'refusal' in accepted ? accepted : { ...accepted, dialect }
+}
+
+const matchRoute = (
+  { table, unmatched = null }: AcceptDeps,
+  request: CanonicalRequest,
+  needs: PathNeeds,
+  question: RouteQuestion,
+): Accepted | RefusedRequest => {
   const found = table.find(question)
   if (found !== null && 'ambiguous' in found) return refusedWith(badRequest(found.ambiguous, true), request)
-  const need = unmetNeed(target.needs, found?.optIns ?? NO_OPT_INS)
+  const need = unmetNeed(needs, found?.optIns ?? NO_OPT_INS)
   if (need !== null) return refusedWith(badRequest(need, true), request)
   if (found === null && unmatched !== null) return { request, route: unmatched, path: NO_CAPTURES }
   if (found === null) return refusedWith(NO_ROUTE, request)

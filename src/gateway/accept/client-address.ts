@@ -39,7 +39,7 @@ interface Peer {
 
 interface Proxies {
   readonly cidrs: readonly Cidr[]
-  readonly headers: ReadonlySet<TrustedHeader>
+  readonly headers: ReadonlySet<string>
 }
 
 /**
@@ -54,7 +54,7 @@ export const createClientReader = (
 ): ((peer: Peer) => Client | ClientMistake) => {
   const proxies = trustedProxies.map(({ cidrs, headers }) => ({
     cidrs: cidrs.map(parseCidr).filter((cidr) => cidr !== null),
-    headers: new Set(headers),
+    headers: new Set<string>(headers),
   }))
   if (proxies.length === 0) return direct
   return (peer) => {
@@ -149,6 +149,40 @@ const walkForwardedFor = (
     client = hop
   }
   return { ip: formatIp(client) }
+}
+
+/** What a peer may be believed. */
+export interface PeerTrust {
+  readonly trusts: (remoteAddress: string) => boolean
+  /** The client's address by one `X-Forwarded-For` of such a peer, over all proxies that are trusted; null: junk. */
+  readonly clientAddress: (remoteAddress: string, forwardedFor: string) => string | null
+}
+
+/**
+ * Tells the peers that may speak for other callers.
+ *
+ * @param trustedProxies which of their headers are listed does not matter here.
+ * @param everybody true where the listener itself lets nobody else in; then an empty list means all of them.
+ */
+export const createPeerTrust = (
+  trustedProxies: readonly TrustedProxyConfig[],
+  everybody: boolean,
+): PeerTrust => {
+  const cidrs = trustedProxies.flatMap((proxy) => proxy.cidrs.map(parseCidr)).filter((cidr) => cidr !== null)
+  const isListed = (address: IpBytes): boolean => cidrs.some((cidr) => cidrHas(cidr, address))
+  return {
+    trusts: (remoteAddress) => {
+      if (trustedProxies.length === 0) return everybody
+      const address = parseIp(plainAddress(remoteAddress))
+      return address !== null && isListed(address)
+    },
+    clientAddress: (remoteAddress, forwardedFor) => {
+      const peer = parseIp(plainAddress(remoteAddress))
+      if (peer === null) return null
+      const walked = walkForwardedFor([forwardedFor], peer, (_header, hop) => hop === peer || isListed(hop))
+      return walked === null || isClientMistake(walked) ? null : walked.ip
+    },
+  }
 }
 
 /** An address, which some proxies write with its port. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DIALECTS } from '../../core/dialect.ts'
 import type { Settings } from '../../core/settings.ts'
 import { tlsConfig } from './tls-config.ts'
 
@@ -12,15 +13,21 @@ export const TRUSTED_HEADERS = [
   'forwarded',
 ] as const
 
+/** Read by a forward-auth listener alone. */
+const FORWARD_AUTH_HEADERS = ['x-forwarded-method', 'x-forwarded-uri'] as const
+
 const trustedProxy = z.strictObject({
   cidrs: z
     .array(z.string())
     .min(1)
     .describe('Addresses of the proxies: 10.0.0.0/8, fd00::/8, or a single address; never everything'),
   headers: z
-    .array(z.enum(TRUSTED_HEADERS))
+    .array(z.enum([...TRUSTED_HEADERS, ...FORWARD_AUTH_HEADERS]))
     .min(1)
-    .describe('The headers that are believed when one of these proxies sends them; all others are not'),
+    .optional()
+    .describe(
+      'The headers that are believed when one of these proxies sends them; all others are not. A forward-auth listener always reads x-forwarded-method, -proto, -host, -uri and -for of them, and needs no list',
+    ),
 })
 
 /** One address to listen on. */
@@ -30,6 +37,12 @@ export const listenerConfig = (s: Settings) =>
       .string()
       .regex(BIND, 'expected host:port, such as 0.0.0.0:8080')
       .describe('Address and port to listen on, such as 0.0.0.0:8080 or [::1]:8080'),
+    speaks: z
+      .enum(DIALECTS)
+      .default('proxy')
+      .describe(
+        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. Default proxy',
+      ),
     trustedProxies: z
       .array(trustedProxy)
       .default([])

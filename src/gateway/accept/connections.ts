@@ -11,7 +11,11 @@ import type { Server } from './http-server.ts'
 import { certificateOf, hasBadCertificate } from './tls.ts'
 
 /** Where a listener listens, and whom it believes; by default nobody. */
-export type ListenerAddress = Pick<ListenerConfig, 'bind'> & Partial<Pick<ListenerConfig, 'trustedProxies'>>
+export type ListenerAddress = Pick<ListenerConfig, 'bind'> &
+  Partial<Pick<ListenerConfig, 'trustedProxies'>> & {
+    /** What its requests are known by; default `bind`. */
+    readonly id?: string
+  }
 
 export interface ConnectionsOptions {
   readonly config: ListenerAddress

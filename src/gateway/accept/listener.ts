@@ -72,7 +72,7 @@ export const createListener = (deps: ListenerDeps): Listener => {
   const server = createHttpServer(limits, tls)
   const connections = trackConnections(server, { config, clock, log, limits: () => limits })
   const context: ExchangeContext = {
-    listener: config.bind,
+    listener: config.id ?? config.bind,
     tls: tls !== null,
     clock,
     limits: () => limits,

@@ -55,6 +55,13 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
 
 const ignore = (): void => undefined
 
+/** A proxy that asks about a request keeps the request's body. */
+export const BODY_NOT_THERE = refuse(
+  'bind',
+  'bad_request',
+  'the mapping reads the body, which is not sent to a listener of this kind',
+)
+
 const tooLarge = (maxBytes: number): Refusal =>
   refuse('bind', 'too_large', `the body is over ${maxBytes} bytes`, {
     publicDetail: `The body may have at most ${maxBytes} bytes.`,

@@ -1,11 +1,13 @@
 import type { Carrier } from '../../core/carrier.ts'
 import type { Clock } from '../../core/clock.ts'
+import type { Dialect } from '../../core/dialect.ts'
 import type { Log } from '../../core/log.ts'
 import type { Stages } from '../pipeline.ts'
 import { createAssertion } from './assertion.ts'
 import type { AssertionSettings } from './assertion-key.ts'
 import { createForward } from './forward.ts'
-import { refuse } from './refuse.ts'
+import { permit } from './permit.ts'
+import { refuse, refuseForwardAuth } from './refuse.ts'
 import type { Upstreams } from './upstreams.ts'
 
 export interface EnforceOptions {
@@ -18,22 +20,35 @@ export interface EnforceOptions {
   readonly controlledHeaders: ReadonlySet<string>
   /** Lower-case names that a match or a mapping reads: `Connection` cannot remove them after the decision. */
   readonly decidedHeaders?: ReadonlySet<string>
+  /** What listeners speak that do not speak `proxy`, by id. */
+  readonly dialects?: ReadonlyMap<string, Dialect>
   readonly clock: Clock
   readonly log: Log
 }
 
 export type Enforce = Pick<Stages, 'forward' | 'refuse'>
 
-/** The last stage before the application: forwards what is allowed, refuses the rest. */
+/**
+ * The last stage before the application: forwards what is allowed, refuses the rest.
+ *
+ * A proxy that only asks is told, and forwards by itself.
+ */
 export const createEnforce = (options: EnforceOptions): Enforce => {
-  const { carriers, controlledHeaders, decidedHeaders = new Set<string>(), log } = options
+  const { carriers, controlledHeaders, decidedHeaders = new Set<string>(), dialects, log } = options
+  const assertion = createAssertion(options.assertion, options.clock)
+  const forward = createForward({
+    upstreams: options.upstreams,
+    assertion,
+    headerRules: { carriers, controlledHeaders, decidedHeaders },
+    log,
+  })
+  if (dialects === undefined || dialects.size === 0) return { forward, refuse }
   return {
-    forward: createForward({
-      upstreams: options.upstreams,
-      assertion: createAssertion(options.assertion, options.clock),
-      headerRules: { carriers, controlledHeaders, decidedHeaders },
-      log,
-    }),
-    refuse,
+    forward: async (passage) =>
+      passage.accepted.dialect === undefined ? forward(passage) : permit(passage, assertion.of(passage)),
+    refuse: (exchange, refusal, decisionId) =>
+      dialects.has(exchange.head.listener)
+        ? refuseForwardAuth(exchange, refusal, decisionId)
+        : refuse(exchange, refusal, decisionId),
   }
 }

@@ -1,6 +1,6 @@
 import type { Exchange } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
-import { REFUSALS, type Refusal, statusOf } from '../../core/refusals.ts'
+import { forwardAuthStatus, REFUSALS, type Refusal, statusOf } from '../../core/refusals.ts'
 import { prefersHtml } from './accepts-html.ts'
 import { PAGE_POLICY, plainPage } from './plain-page.ts'
 
@@ -21,16 +21,17 @@ const RETRY_AFTER = '5'
  *
  * @param accept the caller's `Accept`, null when there is none.
  * @param decisionId null when the refusal has no record of its own.
+ * @param status default the refusal's own.
  * @see https://www.rfc-editor.org/rfc/rfc9457#section-3
  */
 export const refusalAnswer = (
   refusal: Refusal,
   accept: string | null,
   decisionId: string | null,
+  status: number = statusOf(refusal),
 ): RefusalAnswer => {
-  const status = statusOf(refusal)
   const html = prefersHtml(accept)
-  const body = Buffer.from(html ? page(refusal, decisionId) : problem(refusal, decisionId))
+  const body = Buffer.from((html ? page : problem)(refusal, status, decisionId))
   const headers = [
     ...['Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json'],
     ...['Content-Length', String(body.length)],
@@ -50,10 +51,21 @@ export const refusalAnswer = (
  *
  * @param decisionId null when the refusal has no record of its own.
  */
-export const refuse = (exchange: Exchange, refusal: Refusal, decisionId: string | null): void => {
-  const { head, reply } = exchange
+export const refuse = (exchange: Exchange, refusal: Refusal, decisionId: string | null): void =>
+  answerRefusal(exchange, refusal, decisionId, statusOf(refusal))
+
+/** As `refuse`, with a status that tells a proxy not to forward the request that it asks about. */
+export const refuseForwardAuth = (exchange: Exchange, refusal: Refusal, decisionId: string | null): void =>
+  answerRefusal(exchange, refusal, decisionId, forwardAuthStatus(refusal.refusal))
+
+const answerRefusal = (
+  { head, reply }: Exchange,
+  refusal: Refusal,
+  decisionId: string | null,
+  status: number,
+): void => {
   if (reply.headSent()) return reply.abort()
-  const answer = refusalAnswer(refusal, acceptOf(head.headers), decisionId)
+  const answer = refusalAnswer(refusal, acceptOf(head.headers), decisionId, status)
   // The transport closes the connection where the caller is still sending.
   reply.head(answer.status, '', answer.headers)
   reply.end(head.method === 'HEAD' ? undefined : answer.body)
@@ -64,9 +76,8 @@ const acceptOf = (headers: HeaderPairs): string | null => {
   return values.length === 0 ? null : values.join(',')
 }
 
-const problem = (refusal: Refusal, decisionId: string | null): string => {
+const problem = (refusal: Refusal, status: number, decisionId: string | null): string => {
   const { title } = REFUSALS[refusal.refusal]
-  const status = statusOf(refusal)
   return JSON.stringify({
     type: `urn:sallyport:problem:${refusal.refusal}`,
     title,
@@ -77,15 +88,14 @@ const problem = (refusal: Refusal, decisionId: string | null): string => {
   })
 }
 
-const page = (refusal: Refusal, decisionId: string | null): string => {
+const page = (refusal: Refusal, status: number, decisionId: string | null): string => {
   const { title } = REFUSALS[refusal.refusal]
-  const status = String(statusOf(refusal))
   return plainPage({
     title: `${status} ${title}`,
     heading: title,
     text: refusal.publicDetail ?? null,
     facts: [
-      { name: 'Status', value: status, plain: true },
+      { name: 'Status', value: String(status), plain: true },
       { name: 'Code', value: refusal.refusal },
       ...(decisionId === null ? [] : [{ name: 'Decision', value: decisionId }]),
     ],
