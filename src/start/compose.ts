@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { DecisionRing } from '../admin/decisions/decision-ring.ts'
 import type { Traffic } from '../admin/metrics/traffic.ts'
-import type { Configuration, ConfiguredListener } from '../config/configuration.ts'
+import type { Configuration } from '../config/configuration.ts'
 import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
@@ -9,7 +9,7 @@ import type { Dialect } from '../core/dialect.ts'
 import type { Log } from '../core/log.ts'
 import { isRefusal, type Refusal } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
-import { type AcceptListener, createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
+import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
@@ -82,7 +82,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   return {
     accept: createAccept({
       table: configuration.table,
-      listeners: new Map(configuration.listeners.map((listener) => [listener.id, acceptListener(listener)])),
+      listeners: new Map(configuration.listeners.map((listener) => [listener.id, listener])),
       guardedHeaders: new Set([
         ...controlledHeaders,
         ...decidedHeaders,
@@ -117,12 +117,6 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     usage: usedBy(parts.usage, parts.traffic),
   }
 }
-
-const acceptListener = ({ trustedProxies, speaks, material }: ConfiguredListener): AcceptListener => ({
-  trustedProxies,
-  speaks,
-  mutualTls: material?.clientCert === 'required',
-})
 
 /** By listener; whoever forwards a request itself is missing. */
 const askingDialects = ({ listeners }: Configuration): ReadonlyMap<string, Dialect> =>

@@ -18,8 +18,8 @@ const checkDialect = (
 ): void => {
   if (speaks !== 'proxy') {
     const { clientCaFile, clientCert = clientCaFile === undefined ? 'none' : 'required' } = tls ?? {}
-    if (trustedProxies.length > 0 || clientCert === 'required') return
-    const message = `found ${speaks} for everybody, expected trustedProxies with the addresses of the proxies that ask, or tls with clientCaFile and clientCert: required`
+    if (trustedProxies.length > 0 || clientCert !== 'none') return
+    const message = `found ${speaks} for everybody, expected trustedProxies with the addresses of the proxies that ask, or tls with clientCaFile, whose certificates they show`
     return report({ path: ['speaks'], rule: 'untrusted-peers', message })
   }
   for (const [index, { headers }] of trustedProxies.entries()) {

@@ -42,8 +42,6 @@ export interface AcceptListener {
   readonly trustedProxies: readonly TrustedProxyConfig[]
   /** Default `proxy`. */
   readonly speaks?: Dialect
-  /** True when every peer has shown a certificate that is good. */
-  readonly mutualTls?: boolean
 }
 
 /** How the requests of one listener are read. */
@@ -54,10 +52,9 @@ interface Door {
   readonly readClient: ReturnType<typeof createClientReader>
 }
 
-const createDoor = ({ trustedProxies, speaks = 'proxy', mutualTls = false }: AcceptListener): Door => ({
+const createDoor = ({ trustedProxies, speaks = 'proxy' }: AcceptListener): Door => ({
   dialect: speaks,
-  described:
-    speaks === 'forward-auth' ? createForwardAuthReader(createPeerTrust(trustedProxies, mutualTls)) : null,
+  described: speaks === 'forward-auth' ? createForwardAuthReader(createPeerTrust(trustedProxies)) : null,
   readClient: createClientReader(trustedProxies),
 })
 

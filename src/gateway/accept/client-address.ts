@@ -1,3 +1,4 @@
+import type { RequestHead } from '../../core/exchange.ts'
 import type { HeaderPairs } from '../../core/headers.ts'
 import type { Problem } from '../../core/problem.ts'
 import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
@@ -153,26 +154,23 @@ const walkForwardedFor = (
 
 /** What a peer may be believed. */
 export interface PeerTrust {
-  readonly trusts: (remoteAddress: string) => boolean
+  readonly trusts: (peer: Pick<RequestHead, 'remoteAddress' | 'peerCertificate'>) => boolean
   /** The client's address by one `X-Forwarded-For` of such a peer, over all proxies that are trusted; null: junk. */
   readonly clientAddress: (remoteAddress: string, forwardedFor: string) => string | null
 }
 
 /**
- * Tells the peers that may speak for other callers.
+ * Tells the peers that may speak for other callers: those that are listed, or where nobody is, those that have shown
+ * a certificate which the listener takes.
  *
  * @param trustedProxies which of their headers are listed does not matter here.
- * @param everybody true where the listener itself lets nobody else in; then an empty list means all of them.
  */
-export const createPeerTrust = (
-  trustedProxies: readonly TrustedProxyConfig[],
-  everybody: boolean,
-): PeerTrust => {
+export const createPeerTrust = (trustedProxies: readonly TrustedProxyConfig[]): PeerTrust => {
   const cidrs = trustedProxies.flatMap((proxy) => proxy.cidrs.map(parseCidr)).filter((cidr) => cidr !== null)
   const isListed = (address: IpBytes): boolean => cidrs.some((cidr) => cidrHas(cidr, address))
   return {
-    trusts: (remoteAddress) => {
-      if (trustedProxies.length === 0) return everybody
+    trusts: ({ remoteAddress, peerCertificate }) => {
+      if (trustedProxies.length === 0) return peerCertificate?.seenBy === 'listener'
       const address = parseIp(plainAddress(remoteAddress))
       return address !== null && isListed(address)
     },

@@ -38,7 +38,7 @@ const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([
 export const createForwardAuthReader =
   (trust: PeerTrust) =>
   (head: RequestHead): DescribedRequest | Refusal => {
-    if (!trust.trusts(head.remoteAddress)) return UNTRUSTED
+    if (!trust.trusts(head)) return UNTRUSTED
     const told = readTold(head.headers)
     if ('refusal' in told) return told
     const { method, proto, host, uri, for: forwardedFor } = told
@@ -56,6 +56,8 @@ export const createForwardAuthReader =
         target: uri,
         httpVersion: '1.1',
         tls: scheme === 'https',
+        // That of the proxy says nothing of the caller.
+        peerCertificate: null,
         headers: ['Host', host, ...ownHeaders(head.headers)],
       },
       client: { ip, scheme, host: null },
