@@ -94,6 +94,7 @@ test('a request gets its one spelling, and keeps what was sent beside it', () =>
       originalTarget: '/accounts/%7e%c3%a9%20x/?a=%2f',
       ip: '192.0.2.1',
       remoteAddress: '::ffff:192.0.2.1',
+      peerCertificate: null,
       receivedAtMs: fixedClock.nowMs(),
       scheme: 'http',
       tls: false,

@@ -29,6 +29,7 @@ test('the head of a request is handed over as it came', async (t) => {
     remoteAddress: '127.0.0.1',
     listener: '127.0.0.1:0',
     tls: false,
+    peerCertificate: null,
   })
 })
 
