@@ -1,4 +1,4 @@
-import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { Refusal } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
 import type { Authenticator, OwnAnswered, OwnEndpoint, OwnRequest } from './authenticator.ts'
 
@@ -11,7 +11,7 @@ export interface EndpointRoute {
 export interface Endpoints {
   /** By path. */
   readonly routes: ReadonlyMap<string, EndpointRoute>
-  /** Asks the authenticator that the request is for; `bad_request` when there is none. */
+  /** Asks the authenticator that the request is for. */
   readonly serve: (asked: OwnRequest) => Promise<OwnAnswered | Refusal>
 }
 
@@ -32,9 +32,10 @@ export const createEndpoints = (authenticators: Iterable<Authenticator>): Endpoi
     routes,
     serve: async (asked) => {
       const sharing = byPath.get(asked.request.path) ?? []
-      const endpoint = sharing.find(({ takes }) => takes(asked))
-      if (endpoint !== undefined) return endpoint.serve(asked)
-      return refuse('authenticate', 'bad_request', 'no authenticator takes what its endpoint was asked')
+      // The first one says what is wrong with what nobody takes.
+      const endpoint = sharing.find(({ takes }) => takes(asked)) ?? sharing[0]
+      if (endpoint === undefined) throw new Error(`${asked.request.path} is no endpoint`)
+      return endpoint.serve(asked)
     },
   }
 }

@@ -1,7 +1,7 @@
+import { prefersHtml } from '../../core/accepts-html.ts'
 import type { Exchange } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import { forwardAuthStatus, REFUSALS, type Refusal, statusOf } from '../../core/refusals.ts'
-import { prefersHtml } from './accepts-html.ts'
 import { PAGE_POLICY, plainPage } from './plain-page.ts'
 
 /** An answer that is complete in itself. */
