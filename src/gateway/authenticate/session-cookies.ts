@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net'
+import { isLoopback } from '../../core/loopback.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 
 type Place = Pick<CanonicalRequest, 'scheme' | 'host'>
@@ -23,11 +23,7 @@ export const cookieName = (name: string, { scheme, host }: Place): string | null
   return isLoopbackHost(host) ? `sallyport-${name}` : null
 }
 
-const isLoopbackHost = (host: string): boolean =>
-  host === 'localhost' ||
-  host.endsWith('.localhost') ||
-  host === '[::1]' ||
-  (isIPv4(host) && host.startsWith('127.'))
+const isLoopbackHost = (host: string): boolean => isLoopback(host) || host.endsWith('.localhost')
 
 /** Name and value of each cookie, in order. */
 export const readCookies = (header: string): readonly (readonly [string, string])[] =>

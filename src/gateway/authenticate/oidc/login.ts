@@ -97,11 +97,7 @@ const ambiguous = (query: URLSearchParams): string | null => {
 }
 
 /** A new session, whatever session the browser came with: that one is over. */
-const openSession = async (
-  parts: OidcParts,
-  { request, nowMs }: OwnRequest,
-  tokens: Tokens,
-) => {
+const openSession = async (parts: OidcParts, { request, nowMs }: OwnRequest, tokens: Tokens) => {
   const { name, cookie, limits, toSubject, store, refreshBeforeMs } = parts
   const { idToken, refreshToken } = tokens
   if (idToken === null) return refuse('authenticate', 'authenticator_unavailable', `${name}: no ID token`)

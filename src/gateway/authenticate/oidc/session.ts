@@ -89,6 +89,9 @@ export const identityOf = (
     ...(typeof claims.iss === 'string' ? { issuer: claims.iss } : {}),
     issuedAt: session.startedAt,
     expiresAt: Math.floor(endOfLifeMs(session, limits) / 1000),
+    ...(typeof claims.auth_time === 'number' ? { authenticatedAt: claims.auth_time } : {}),
+    // What the provider calls it, and ends it by; where it does not say, it is ours to name.
+    session: typeof claims.sid === 'string' ? claims.sid : session.id,
     digest,
   }
   return { subject, credential, claims }
