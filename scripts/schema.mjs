@@ -15,6 +15,9 @@ const writeSchema = (name, ...options) => {
   return true
 }
 
-const written = () => writeSchema('sallyport.schema.json') && writeSchema('routes.schema.json', '--routes')
+const written = () =>
+  writeSchema('sallyport.schema.json') &&
+  writeSchema('routes.schema.json', '--routes') &&
+  writeSchema('tests.schema.json', '--tests')
 
 process.exitCode = prepare() && written() ? 0 : 1

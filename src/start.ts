@@ -6,6 +6,7 @@ import type { AskedRequest } from './gateway/explain-request.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
 import type { Head } from './gateway/record/heads.ts'
 import { createAdminDeps, type Overview } from './start/admin-deps.ts'
+import { failedTests } from './start/edit-tests.ts'
 import { createEstate, createGeneration, type Estate, type Generation } from './start/generation.ts'
 import { type NotStarted, notStarted, type StartOptions } from './start/options.ts'
 import { createPorts, type Ports } from './start/ports.ts'
@@ -156,9 +157,11 @@ const apply = async (
   if ('findings' in ports) return ports
   try {
     const generation = build(configuration, estate, options)
-    if ('findings' in generation) {
+    const refused = 'findings' in generation ? generation : await failedTests(generation, options)
+    if ('findings' in generation || refused !== null) {
+      if (!('findings' in generation)) generation.discard()
       await ports.undo()
-      return generation
+      return refused
     }
     const before = running.generation
     running.generation = generation

@@ -10,6 +10,7 @@ import { addKeys } from './keys.ts'
 import { addRoutes } from './routes.ts'
 import { addSchema } from './schema.ts'
 import { addServe } from './serve.ts'
+import { addTest } from './test.ts'
 import { version } from './version.ts'
 
 /** Runs one command line and resolves to its exit code: 0 well, 1 findings or a deny, 2 bad usage or configuration. */
@@ -29,6 +30,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addServe,
     addCheck,
     addExplain,
+    addTest,
     addRoutes,
     addSchema,
     addKeys,

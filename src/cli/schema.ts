@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { gatewayJsonSchema, routesJsonSchema } from '../config/json-schema.ts'
+import { gatewayJsonSchema, routesJsonSchema, testsJsonSchema } from '../config/json-schema.ts'
 import type { CommandIo, Done } from './io.ts'
 
 export const addSchema = (program: Command, io: CommandIo, _done: Done): void => {
@@ -7,8 +7,10 @@ export const addSchema = (program: Command, io: CommandIo, _done: Done): void =>
     .command('schema')
     .description('Prints the JSON Schema of the configuration, for editors.')
     .option('--routes', 'the schema of a route map instead of the gateway file')
-    .action((options: { readonly routes?: boolean }) => {
-      const schema = options.routes === true ? routesJsonSchema() : gatewayJsonSchema()
+    .option('--tests', 'the schema of a file of decision tests')
+    .action((options: { readonly routes?: boolean; readonly tests?: boolean }) => {
+      const ofMaps = options.routes === true ? routesJsonSchema : gatewayJsonSchema
+      const schema = options.tests === true ? testsJsonSchema() : ofMaps()
       io.out(`${JSON.stringify(schema, null, 2)}\n`)
     })
 }

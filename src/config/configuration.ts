@@ -13,6 +13,7 @@ import type { AssertionConfig } from '../gateway/enforce/config.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import type { RefusalRecordsConfig } from '../gateway/record/config.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
+import type { DecisionTest } from './decision-tests/read.ts'
 import type { Sources } from './sources.ts'
 
 export interface GatewayLimits extends LimitsConfig {
@@ -46,6 +47,10 @@ export interface Configuration {
   readonly table: RouteTable
   /** `routes[i].route.index === i`. */
   readonly routes: readonly ConfiguredRoute[]
+  /** Whether an edit is refused when one of `decisionTests` fails. */
+  readonly requireTests: boolean
+  /** Those that were asked for when it was loaded, or that an edit must pass. */
+  readonly decisionTests: readonly DecisionTest[]
 }
 
 export interface ConfiguredListener extends ListenerConfig {

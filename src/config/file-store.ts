@@ -25,6 +25,8 @@ export interface FileStore {
   readonly read: (path: string) => Buffer | string
   /** Like `read`, for a file whose content is a secret: it is not part of the version. */
   readonly readSecret: (path: string) => Buffer | string
+  /** Like `read`, for a file that decides nothing, such as tests: it is not part of the version either. */
+  readonly readAside: (path: string) => Buffer | string
   /** Files that match an absolute pattern, sorted; `*` and `**` stand for names that do not start with a dot. */
   readonly glob: (pattern: string) => readonly string[]
   /** Every file that was asked for, sorted; also those that could not be read. */
@@ -132,7 +134,8 @@ const lengthPrefixed = (content: Buffer): Buffer => {
 /** @param first the gateway's file, absolute; other names in the version are relative to its directory. */
 export const createFileStore = (first: string): FileStore => {
   const contents = new Map<string, Buffer | string>()
-  const secrets = new Set<string>()
+  /** What is no part of the version. */
+  const aside = new Set<string>()
   const globs = new Map<string, readonly string[]>()
   const visited = new Set<string>()
   const read = (path: string): Buffer | string => {
@@ -142,13 +145,15 @@ export const createFileStore = (first: string): FileStore => {
     contents.set(path, content)
     return content
   }
+  const readAside = (path: string): Buffer | string => {
+    aside.add(path)
+    return read(path)
+  }
   const files = (): readonly string[] => [...contents.keys()].sort()
   return {
     read,
-    readSecret: (path) => {
-      secrets.add(path)
-      return read(path)
-    },
+    readSecret: readAside,
+    readAside,
     glob: (pattern) => {
       const matched = globs.get(pattern) ?? expandGlob(pattern, visited)
       globs.set(pattern, matched)
@@ -162,7 +167,7 @@ export const createFileStore = (first: string): FileStore => {
       for (const path of files()) {
         const content = contents.get(path)
         // A digest of a weak secret, in every record, could be guessed.
-        if (secrets.has(path) || !Buffer.isBuffer(content)) continue
+        if (aside.has(path) || !Buffer.isBuffer(content)) continue
         const name = relative(dirname(first), path).split(sep).join('/')
         hash.update(lengthPrefixed(Buffer.from(name))).update(lengthPrefixed(content))
       }

@@ -91,6 +91,17 @@ export const gatewaySettings = (s: Settings) => ({
     })
     .optional()
     .describe('Hides which routes exist: callers without a credential get 401, not 404; default off'),
+  reload: z
+    .strictObject({
+      requireTests: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether an edit is refused when a decision test fails, or when there is none; default false',
+        ),
+    })
+    .prefault({})
+    .describe('What an edit must pass, besides being without a mistake, before it is taken up'),
   drainTimeout: s
     .duration({ minMs: 0 })
     .prefault('10s')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Settings } from '../core/settings.ts'
+import { decisionTestsSchema } from './decision-tests/schema.ts'
 import { gatewaySchema } from './gateway-schema.ts'
 import { routesSchema } from './routes-schema.ts'
 import { createSettings } from './settings.ts'
@@ -20,3 +21,7 @@ export const gatewayJsonSchema = (): object =>
 /** JSON Schema (draft-07) of a route map. */
 export const routesJsonSchema = (): object =>
   toJsonSchema(routesSchema(settings()), 'Sallyport: a route map (routes/*.yaml)')
+
+/** JSON Schema (draft-07) of a file of decision tests. */
+export const testsJsonSchema = (): object =>
+  toJsonSchema(decisionTestsSchema(), 'Sallyport: decision tests (tests/*.yaml, *.test.yaml)')

@@ -12,6 +12,7 @@ import { checkRouteNames } from './checks/route-names.ts'
 import { checkWorkers, workerCount } from './checks/workers.ts'
 import { compileDrafts } from './compile-routes.ts'
 import type { Configuration, LoadResult } from './configuration.ts'
+import { type DecisionTest, findDecisionTests, readDecisionTests } from './decision-tests/read.ts'
 import { createFileStore } from './file-store.ts'
 import { sortFindings } from './format-finding.ts'
 import { lint } from './lint/lint.ts'
@@ -21,7 +22,7 @@ import type { Loading } from './preparation.ts'
 import { inform } from './preparation.ts'
 import { prepareEntries } from './prepare-entries.ts'
 import { type GatewayFile, readGateway } from './read-gateway.ts'
-import { readRouteMaps } from './read-route-maps.ts'
+import { type RouteMap, readRouteMaps } from './read-route-maps.ts'
 import { draftRoutes } from './route-drafts.ts'
 import { createSettings } from './settings.ts'
 import { sourcesOf } from './sources.ts'
@@ -38,6 +39,8 @@ export interface LoadOptions {
   readonly share?: Preparation['share']
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
+  /** Files of decision tests to read, or those that are found; by default those that an edit must pass. */
+  readonly decisionTests?: readonly string[] | 'found'
 }
 
 const readGatewaySource = (loading: Loading, file: string): YamlSource | null => {
@@ -53,6 +56,7 @@ const loadParts = (
   loading: Loading,
   source: YamlSource,
   review: (lintable: Lintable) => void,
+  asked: LoadOptions['decisionTests'],
 ): Omit<Configuration, 'version' | 'files'> | null => {
   const gateway = readGateway(loading, source)
   checkListeners(gateway)
@@ -73,6 +77,7 @@ const loadParts = (
   review(createLintable(gateway, drafts, { table, routes }, entries))
   tellAskedRoutes(loading, gateway, drafts, routes)
   tellWithoutAudit(loading, gateway)
+  const decisionTests = testsOf(loading, gateway, maps, asked)
   const { limits, drainTimeoutMs, workers, grants, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
   if (workers === null) return null
@@ -94,7 +99,21 @@ const loadParts = (
     assertionSettings,
     table,
     routes,
+    requireTests: gateway.requireTests,
+    decisionTests,
   }
+}
+
+const testsOf = (
+  loading: Loading,
+  gateway: GatewayFile,
+  maps: readonly RouteMap[],
+  asked: LoadOptions['decisionTests'],
+): readonly DecisionTest[] => {
+  if (asked === undefined && !gateway.requireTests) return []
+  if (asked !== undefined && asked !== 'found') return readDecisionTests(loading, asked)
+  const besides = [gateway.source.file, ...maps.map(({ defaultsPart }) => defaultsPart.source.file)]
+  return readDecisionTests(loading, findDecisionTests(loading.files, besides))
 }
 
 const tellWithoutAudit = (loading: Loading, { source }: GatewayFile): void => {
@@ -136,7 +155,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     const content = files.read(path)
     return Buffer.isBuffer(content) ? content.toString('utf8') : null
   }
-  const parts = source === null ? null : loadParts(loading, source, review)
+  const parts = source === null ? null : loadParts(loading, source, review, options.decisionTests)
   const sorted = sortFindings(findings)
   const sources = sourcesOf(files)
   if (parts === null || sorted.some(({ severity }) => severity === 'error')) {

@@ -36,6 +36,8 @@ export interface GatewayFile {
   readonly drainTimeoutMs: number | null
   /** Null where a mistake was reported. */
   readonly workers: number | 'auto' | null
+  /** Whether an edit must pass the decision tests. */
+  readonly requireTests: boolean
   readonly mode: 'enforce' | 'observe'
   /** Names of authenticators; null: everybody is told that nothing is there. */
   readonly unmatched: readonly string[] | null
@@ -112,6 +114,7 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     limits: parsedValue(parsePart(child(root, 'limits'), settings.limits)),
     drainTimeoutMs: parsedValue(parsePart(child(root, 'drainTimeout'), settings.drainTimeout)),
     workers: parsedValue(parsePart(child(root, 'workers'), settings.workers)),
+    requireTests: parsedValue(parsePart(child(root, 'reload'), settings.reload))?.requireTests ?? false,
     // A mistake in it is reported, and nothing is served.
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,

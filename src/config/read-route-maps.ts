@@ -1,6 +1,7 @@
 import { dirname, relative } from 'node:path'
 import { z } from 'zod'
 import type { Settings } from '../core/settings.ts'
+import { isDecisionTestFile } from './decision-tests/read.ts'
 import { child, listItems, type Part, parsePart, reportUnknownKeys } from './parse-part.ts'
 import { inform, type Loading } from './preparation.ts'
 import type { Entry, GatewayFile } from './read-gateway.ts'
@@ -90,7 +91,8 @@ const findFiles = (loading: Loading, gateway: GatewayFile): ReadonlyMap<string, 
     const { source, path, value } = entry.part
     const at = typeof value === 'string' ? path : [...path, 'files']
     const spell = (name: string): string => JSON.stringify(relative(dirname(source.file), name))
-    const files = loading.files.glob(entry.value.files)
+    const matched = loading.files.glob(entry.value.files)
+    const files = isPattern(entry) ? matched.filter((file) => !isDecisionTestFile(file)) : matched
     if (files.length === 0) {
       const message = `no file matches ${spell(entry.value.files)}, expected one at least`
       source.report({ path: at, rule: 'empty-glob', message })

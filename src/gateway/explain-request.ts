@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { Subject } from '../core/access-request.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { HeaderPairs } from '../core/headers.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -9,6 +10,10 @@ export interface AskedRequest {
   readonly exchange: (listener: string) => Exchange
   /** Taken as verified by the first authenticator of the route that maps claims; null: what the headers carry counts. */
   readonly claims: JsonObject | null
+  /** Who it is taken to be, whatever the claims would make of that. */
+  readonly subject?: Subject
+  /** The one authenticator that takes the claims. */
+  readonly authenticator?: string
 }
 
 export interface DescribedRequest {
@@ -18,6 +23,10 @@ export interface DescribedRequest {
   readonly headers: HeaderPairs
   readonly body: Buffer | null
   readonly claims: JsonObject | null
+  readonly subject?: Subject
+  readonly authenticator?: string
+  /** Where it comes from; default this machine. */
+  readonly ip?: string
 }
 
 const URL_FORM = /^(https?):\/\/([^/?#]+)(.*)$/is
@@ -33,7 +42,7 @@ export const describedRequest = (
   described: DescribedRequest,
   signal?: AbortSignal,
 ): AskedRequest | { readonly mistake: string } => {
-  const { method, url, body, claims } = described
+  const { method, url, body, claims, subject, authenticator, ip = '127.0.0.1' } = described
   const match = URL_FORM.exec(url)
   if (match === null)
     return { mistake: `found '${url}', expected a URL such as https://bank.example.com/accounts/42` }
@@ -47,8 +56,13 @@ export const describedRequest = (
   }
   const target = rest.startsWith('/') ? rest : `/${rest}`
   const tls = scheme.toLowerCase() === 'https'
-  const head = { method, target, headers, tls, httpVersion: '1.1', remoteAddress: '127.0.0.1' } as const
-  return { claims, exchange: (listener) => inertExchange({ ...head, listener }, body, signal) }
+  const head = { method, target, headers, tls, httpVersion: '1.1', remoteAddress: ip } as const
+  const assumed = {
+    claims,
+    ...(subject === undefined ? {} : { subject }),
+    ...(authenticator === undefined ? {} : { authenticator }),
+  }
+  return { ...assumed, exchange: (listener) => inertExchange({ ...head, listener }, body, signal) }
 }
 
 /** An exchange whose answer goes nowhere. */

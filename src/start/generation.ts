@@ -2,10 +2,8 @@ import type { Configuration, Prepared } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Log } from '../core/log.ts'
-import { isRefusal, refuse } from '../core/refusals.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
-import { unmet } from '../gateway/authenticate/requirement.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
@@ -17,7 +15,8 @@ import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
-import { composeDecide, composeStages } from './compose.ts'
+import { identifyAs } from './assumed-identity.ts'
+import { composeDecide, composeStages, type Parts } from './compose.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
 import type { StartOptions } from './options.ts'
@@ -85,6 +84,10 @@ export interface Generation {
   readonly identifyByClaims: (claims: JsonObject) => Identify
   /** Takes a request the whole way, without recording or forwarding it, and without keeping what was decided. */
   readonly explain: (asked: AskedRequest) => Promise<Explanation>
+  /** As `explain`, going by another clock. */
+  readonly explainBy: (clock: Clock) => Generation['explain']
+  /** Ids of the policies of each engine that holds its own. */
+  readonly policyIds: () => ReadonlyMap<string, readonly string[]>
   /** Lets go of what it uses once the last request that began by it has ended. */
   readonly retire: () => void
   /** Lets go of it now. */
@@ -135,7 +138,7 @@ export const createGeneration = (
     const engines = useAll(configuration.engines, estate.engines)
     const store = use(storeOf(configuration, estate, clock))
     const { traffic, ring } = estate.telemetry
-    const stages = composeStages(configuration, {
+    const parts: Parts = {
       authenticators,
       engines,
       upstreams: useAll(configuration.upstreams, estate.upstreams),
@@ -150,12 +153,27 @@ export const createGeneration = (
       whenRetired: (close) => releases.push(close),
       clock,
       log,
-    })
-    const explaining: Stages = {
-      ...stages,
-      decide: composeDecide(configuration, { engines, store: unchanged(store), clock }),
     }
-    const identify = (claims: JsonObject): Identify => identifyByClaims(authenticators, claims, clock)
+    const stages = composeStages(configuration, parts)
+    const explainingBy = (by: Clock): Stages => ({
+      ...(by === clock ? stages : composeStages(configuration, { ...parts, clock: by })),
+      decide: composeDecide(configuration, { engines, store: unchanged(store), clock: by }),
+    })
+    const explainBy = (by: Clock): Generation['explain'] => {
+      const explaining = explainingBy(by)
+      return async ({ exchange, claims, subject, authenticator }) => {
+        inFlight.usage.began()
+        try {
+          const asked = exchange(configuration.listeners.find(({ speaks }) => speaks === 'proxy')?.id ?? '')
+          if (claims === null && subject === undefined) return await explain(explaining, asked)
+          const assumed = { claims: claims ?? {}, subject, authenticator }
+          return await explain(explaining, asked, identifyAs(authenticators, assumed, by))
+        } finally {
+          inFlight.usage.ended(0)
+        }
+      }
+    }
+    const identify = (claims: JsonObject): Identify => identifyAs(authenticators, { claims }, clock)
     return {
       configuration,
       stages,
@@ -164,15 +182,10 @@ export const createGeneration = (
       engines,
       grantStats: store.stats,
       identifyByClaims: identify,
-      explain: async ({ exchange, claims }) => {
-        inFlight.usage.began()
-        try {
-          const asked = exchange(configuration.listeners.find(({ speaks }) => speaks === 'proxy')?.id ?? '')
-          return await explain(explaining, asked, claims === null ? undefined : identify(claims))
-        } finally {
-          inFlight.usage.ended(0)
-        }
-      },
+      explain: explainBy(clock),
+      explainBy,
+      policyIds: () =>
+        new Map([...engines].flatMap(([name, { policyIds }]) => (policyIds ? [[name, policyIds]] : []))),
       retire: () => inFlight.whenIdle(discard),
       discard,
     }
@@ -203,15 +216,3 @@ const unchanged = (store: GrantStore): GrantStore => ({
   put: () => undefined,
   delete: () => undefined,
 })
-
-const identifyByClaims =
-  (authenticators: ReadonlyMap<string, Authenticator>, claims: JsonObject, clock: Clock): Identify =>
-  (_request, route) => {
-    for (const name of route.authenticate) {
-      const identity = authenticators.get(name)?.fromClaims?.(claims)
-      if (identity === undefined) continue
-      if (isRefusal(identity) || route.require === undefined) return identity
-      return unmet(identity, route.require, clock.nowMs()) ?? identity
-    }
-    return refuse('authenticate', 'unauthenticated', 'no authenticator of the route maps claims')
-  }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
-import { gatewayJsonSchema, routesJsonSchema } from '../../src/config/json-schema.ts'
+import { gatewayJsonSchema, routesJsonSchema, testsJsonSchema } from '../../src/config/json-schema.ts'
 import { GATEWAY, ROUTES, SOUND } from './world.ts'
 
 type Schema = Readonly<Record<string, unknown>>
@@ -113,6 +113,7 @@ const SCHEMAS = [
     'upstreams',
   ],
   ['route maps', routesJsonSchema(), [shipped('routes/bank.yaml'), parse(String(SOUND[ROUTES]))], 'routes'],
+  ['decision tests', testsJsonSchema(), [shipped('tests/bank.yaml')], 'tests'],
 ] as const
 
 const SCHEMA_MAPS = ['properties', 'definitions']

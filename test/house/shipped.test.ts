@@ -27,6 +27,12 @@ describe('the configuration that is shipped', () => {
     assert.equal(status, 0, stdout + stderr)
   })
 
+  test('passes its own decision tests, which leave no route and no policy out', () => {
+    const { status, stdout, stderr } = sallyport('test', '--coverage')
+    assert.equal(status, 0, stdout + stderr)
+    assert.doesNotMatch(stdout, /warning/)
+  })
+
   test('lets an owner read an account, and nobody else but a clerk', () => {
     const read = ['GET', 'http://localhost/accounts/2001']
     const allowedBy = (policy: string) => ({
@@ -74,7 +80,11 @@ describe('the configuration that is shipped', () => {
     })
   }
 
-  const schemas = { 'sallyport.schema.json': [], 'routes.schema.json': ['--routes'] }
+  const schemas = {
+    'sallyport.schema.json': [],
+    'routes.schema.json': ['--routes'],
+    'tests.schema.json': ['--tests'],
+  }
   for (const [name, options] of Object.entries(schemas)) {
     test(`is described to editors by ${name} as the code has it now (else: npm run schema)`, () => {
       const written = readFileSync(join(repositoryRoot, 'config', name), 'utf8')

@@ -128,6 +128,7 @@ const createEngine = (parts: {
     name,
     type: 'cedar',
     policyVersion: () => policyVersion,
+    policyIds: policies.map(({ id }) => id),
     evaluate: (requests) => {
       try {
         return requests.map((request) => evaluateByCedar(request, evaluation))

@@ -66,6 +66,8 @@ export interface Engine {
     signal: () => AbortSignal,
     http?: HttpQuestion,
   ) => EngineAnswers | Promise<EngineAnswers>
+  /** Ids of all policies that it has; only for engines that hold them. */
+  readonly policyIds?: readonly string[]
   /** How long an answer may take; only for engines that do not answer at once. */
   readonly timeoutMs?: number
   /** Not there for an engine in this process, which is always reachable. */
