@@ -1,7 +1,8 @@
-// npm run schema: writes what editors read, config/*.schema.json, from the schemas in the code.
+// npm run schema: writes config/*.schema.json for editors and config/reference.md for people, from the schemas in the code.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { renderFromFiles } from './configuration-reference.mjs'
 import { prepare, root } from './prepare.mjs'
 
 const writeSchema = (name, ...options) => {
@@ -20,4 +21,9 @@ const written = () =>
   writeSchema('routes.schema.json', '--routes') &&
   writeSchema('tests.schema.json', '--tests')
 
-process.exitCode = prepare() && written() ? 0 : 1
+const writeReference = () => {
+  writeFileSync(join(root, 'config', 'reference.md'), renderFromFiles())
+  return true
+}
+
+process.exitCode = prepare() && written() && writeReference() ? 0 : 1

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startHttpBackend } from '../support/backend.ts'
 import { startCollector } from '../support/collector.ts'
 import { type GatewayProcess, layOut, startGatewayProcess } from '../support/gateway.ts'
 import { rawRequest } from '../support/raw-http.ts'
 import { buildCity, type City, HOST, tokenOf } from './city.ts'
+import { signingKey } from './workers-world.ts'
 
 const TOKEN = 'collector-token-Zk3nB7vC1xQ9wE5rT2yU8iO4pA6sD0fG'
 
@@ -19,23 +21,24 @@ const until = async (condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 /** A gateway as a process of its own, whose only sink sends to a collector. */
-const startWorld = async (t: TestContext, url: string, fields: string) => {
+const startWorld = async (t: TestContext, url: string, fields: string, workers = 1) => {
   const backend = await startHttpBackend((_request, response) => void response.end('ok'))
   t.after(() => backend.close())
   const city = await buildCity({
     upstream: backend.url,
     settings: {
       audit: `[{ type: http, url: "${url}", spool: ../spool, token: { env: COLLECTOR }, batchDelay: 20ms, maxRetryDelay: 50ms, ${fields} }]`,
+      ...(workers > 1 && { workers: String(workers), assertion: '{ keyFile: assertion.jwk }' }),
     },
   })
-  const directory = layOut(city.world)
+  const directory = layOut({ ...city.world, 'config/assertion.jwk': signingKey() })
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const start = async (): Promise<GatewayProcess> => {
     const gateway = await startGatewayProcess(directory, { env: { ...city.env, COLLECTOR: TOKEN } })
     t.after(() => gateway.child.kill('SIGKILL'))
     return gateway
   }
-  return { city, start }
+  return { city, start, directory }
 }
 
 /** Status, and the decision id when there is one. */
@@ -135,4 +138,42 @@ test('a sink that is filtered gets only what its filter names', async (t) => {
   assert.equal(status, 404)
   await until(() => remote.taken().length > 0)
   assert.deepEqual(remote.taken(), [id])
+})
+
+test('several workers have a spool each, and the collector gets the records of all', async (t) => {
+  const remote = await startCollector()
+  t.after(() => remote.close())
+  const { city, start, directory } = await startWorld(t, remote.url, 'required: true', 2)
+  const gateway = await start()
+  const told: (string | undefined)[] = []
+  for (let count = 0; count < 10; count += 1) {
+    const { status, id } = await ask(gateway, city)
+    assert.equal(status, 200)
+    told.push(id)
+  }
+  await until(() => remote.taken().length === told.length)
+  assert.deepEqual([...remote.taken()].sort(), [...told].sort())
+  assert.deepEqual(
+    readdirSync(directory)
+      .filter((name) => name.startsWith('spool'))
+      .sort(),
+    ['spool.0', 'spool.1'],
+  )
+})
+
+test('an edit that sends records elsewhere takes along what was not delivered', async (t) => {
+  const away = await startCollector()
+  await away.close()
+  const { city, start, directory } = await startWorld(t, away.url, 'required: true')
+  const gateway = await start()
+  const told = [(await ask(gateway, city)).id]
+  const remote = await startCollector()
+  t.after(() => remote.close())
+  const file = join(directory, 'config/sallyport.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(away.url, remote.url))
+  gateway.child.kill('SIGHUP')
+  await until(() => remote.taken().length > 0)
+  told.push((await ask(gateway, city)).id)
+  await until(() => remote.taken().length === 2)
+  assert.deepEqual(remote.taken(), told)
 })

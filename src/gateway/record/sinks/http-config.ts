@@ -14,7 +14,7 @@ export const httpConfig = (s: Settings) =>
     spool: s
       .path()
       .describe(
-        'Folder for the records that were not acknowledged yet; made when missing, for one gateway alone',
+        'Folder for the records that were not acknowledged yet; made when missing, for one gateway alone. Of several workers, worker n has spool.<n> in place of spool',
       ),
     spoolBytes: z
       .int()

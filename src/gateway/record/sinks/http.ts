@@ -8,16 +8,18 @@ import { defineSink } from './define-sink.ts'
 import { checkHttpConfig, type HttpConfig, httpConfig, tokenHeaders } from './http-config.ts'
 import type { BareSink } from './sink.ts'
 import { openSpool, type SpoolOptions } from './spool.ts'
+import { pathOfWriter } from './writer-path.ts'
 
 /** The `http` sink: kept on this disk before the request moves on, then sent to a collector in batches. */
 export const http = defineSink({
   type: 'http',
   config: httpConfig,
   prepare: (name, config, preparation) => {
-    const { clock, log, report } = preparation
+    const { clock, log, report, worker = null } = preparation
     checkHttpConfig(config).forEach(report)
     const ca = readAuthorities(config, preparation)
-    return () => createHttpSink({ name, ...optionsOf(config), ca, clock, log })
+    const folder = pathOfWriter(config.spool, worker)
+    return () => createHttpSink({ name, ...optionsOf(config), folder, ca, clock, log })
   },
 })
 
@@ -55,14 +57,15 @@ export const createHttpSink = (options: HttpSinkOptions): BareSink => {
   }
 }
 
-const optionsOf = (config: HttpConfig): Omit<HttpSinkOptions, 'name' | 'ca' | 'clock' | 'log'> => ({
+const optionsOf = (
+  config: HttpConfig,
+): Omit<HttpSinkOptions, 'name' | 'folder' | 'ca' | 'clock' | 'log'> => ({
   url: config.url,
   format: config.format,
   compress: config.compress !== undefined,
   headers: tokenHeaders(config),
   serverName: config.tls?.serverName ?? null,
   timeoutMs: config.timeout,
-  folder: config.spool,
   maxBytes: config.spoolBytes,
   fsync: config.fsync,
   batchRecords: config.batchRecords,
