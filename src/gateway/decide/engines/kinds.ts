@@ -1,5 +1,6 @@
+import { authzen } from './authzen.ts'
 import { cedar } from './cedar.ts'
 import { opa } from './opa.ts'
 
 /** Every kind of engine; a new one is one new file and two lines here. */
-export const ENGINE_KINDS = [cedar, opa] as const
+export const ENGINE_KINDS = [cedar, opa, authzen] as const

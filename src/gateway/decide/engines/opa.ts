@@ -13,7 +13,8 @@ import {
   type RemoteEngine,
   unavailable,
 } from './remote-engine.ts'
-import { prepareRemoteTls } from './remote-tls.ts'
+import { prepareRemote } from './remote-prepare.ts'
+import { startProbe } from './remote-probe.ts'
 
 const config = (s: Settings) =>
   z
@@ -48,7 +49,7 @@ export const opa = defineEngine({
   type: 'opa',
   config,
   prepare: (name, settings: OpaConfig, preparation) => {
-    const tls = prepareRemoteTls(settings, preparation)
+    const tls = prepareRemote(settings, preparation)
     return () => createOpa(name, settings, createRemoteEngine(name, settings, tls, preparation))
   },
 })
@@ -66,22 +67,11 @@ const createOpa = (name: string, settings: OpaConfig, remote: RemoteEngine): Eng
     return policyVersion
   }
 
-  const closing = new AbortController()
-  let probing = false
-  const probe = async (): Promise<void> => {
-    if (probing) return
-    probing = true
-    const answer = await remote.http.send({ method: 'GET', path: `${base}${PROBE}` }, closing.signal)
-    probing = false
-    if ('failure' in answer) {
-      if (!answer.gone) remote.noted(answer.failure)
-      return
-    }
-    remote.noted(answer.status === 200 ? null : `answered ${answer.status} when asked for its revision`)
-    if (answer.status === 200) see(revisionOf(answer.text))
-  }
-  const timer = setInterval(() => void probe(), poll).unref()
-  void probe()
+  const probe = startProbe(remote, { path: `${base}${PROBE}`, everyMs: poll }, ({ status, text }) => {
+    if (status !== 200) return `answered ${status} when asked for its revision`
+    see(revisionOf(text))
+    return null
+  })
 
   const askOne = async (asked: object, signal: AbortSignal): Promise<Exchanged<EngineAnswer>> => {
     const body = JSON.stringify({ input: asked })
@@ -109,8 +99,7 @@ const createOpa = (name: string, settings: OpaConfig, remote: RemoteEngine): Eng
       return remote.ask(async () => allExchanged(await Promise.all(asked.map((one) => askOne(one, wait)))))
     },
     close: async () => {
-      clearInterval(timer)
-      closing.abort()
+      probe.stop()
       await remote.http.close()
     },
   }
