@@ -15,7 +15,7 @@ import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoints.ts'
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
-import { BODY_NOT_THERE, type BodyLimits, readBody } from '../gateway/bind/body.ts'
+import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
 import { createDecide } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
@@ -65,7 +65,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   const dialects = askingDialects(configuration)
   const bindObserved = createBindObserved({ plans, clock })
   const withoutForgeries = (accepted: Accepted, bound: Bound | Refusal): Bound | Refusal =>
-    accepted.dialect === undefined || isRefusal(bound)
+    accepted.dialect !== 'forward-auth' || isRefusal(bound)
       ? bound
       : (findForgery(accepted, bound, controlledHeaders) ?? bound)
   const unmatched = configuration.unmatched === null ? null : unmatchedRoute(configuration.unmatched)
@@ -100,9 +100,9 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       return plan !== undefined && needsBody(plan)
     },
     readBody: (exchange) =>
-      dialects.has(exchange.head.listener)
-        ? Promise.resolve(BODY_NOT_THERE)
-        : readBody(exchange, bodyLimits(configuration)),
+      bringsBody(dialects.get(exchange.head.listener), exchange.head)
+        ? readBody(exchange, bodyLimits(configuration))
+        : Promise.resolve(BODY_NOT_THERE),
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
       if (isBuiltIn(accepted)) return asItCame(accepted)

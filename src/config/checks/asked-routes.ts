@@ -15,7 +15,8 @@ export const tellAskedRoutes = (
   routes: readonly ConfiguredRoute[],
 ): void => {
   const asking = listeners.filter(({ value }) => value.speaks !== 'proxy')
-  const [first] = asking
+  // Of several, the one that means least.
+  const first = asking.find(({ value }) => value.speaks === 'forward-auth') ?? asking[0]
   if (first === undefined) return
   const { speaks, bind } = first.value
   for (const { route, plan } of routes) {
@@ -23,9 +24,9 @@ export const tellAskedRoutes = (
     if (draft === undefined) continue
     const { part, entry, report } = draft
     const name = JSON.stringify(route.name)
-    if (needsBody(plan)) {
+    if (needsBody(plan) && speaks === 'forward-auth') {
       const what = `the mapping of the route ${name} reads the body, which a proxy does not send to ${speaks} on ${bind}`
-      if (asking.length === listeners.length) {
+      if (listeners.every(({ value }) => value.speaks === 'forward-auth')) {
         report({ path: [], rule: 'body-not-there', message: `${what}: every request would be refused` })
       } else inform(loading, part, { rule: 'body-not-there', message: `${what}: refused there` })
     }

@@ -13,9 +13,13 @@ const portOf = (bind: string): number => splitBind(bind).port
 
 /** Reports a listener that would believe everybody, and headers that are not for what it speaks. */
 const checkDialect = (
-  { speaks, trustedProxies, tls }: ListenerConfig,
+  { speaks, trustedProxies, tls, pathPrefix }: ListenerConfig,
   report: (problem: Problem) => void,
 ): void => {
+  if (pathPrefix !== undefined && speaks !== 'ext-authz-http') {
+    const message = `found pathPrefix with ${speaks}, expected it with ext-authz-http alone`
+    report({ path: ['pathPrefix'], rule: 'path-prefix', message, atKey: true })
+  }
   if (speaks !== 'proxy') {
     const { clientCaFile, clientCert = clientCaFile === undefined ? 'none' : 'required' } = tls ?? {}
     if (trustedProxies.length > 0 || clientCert !== 'none') return

@@ -16,9 +16,8 @@ import { randomUuidV7 } from '../../core/uuid.ts'
 import type { RefusedRequest, Stages } from '../pipeline.ts'
 import { isReservedPath, JWKS_PATH, JWKS_ROUTE, preflightRoute } from './builtin-route.ts'
 import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
-import { type Client, createClientReader, createPeerTrust, isClientMistake } from './client-address.ts'
-import type { TrustedProxyConfig } from './config.ts'
-import { createForwardAuthReader, type DescribedRequest } from './forward-auth.ts'
+import { type Client, isClientMistake } from './client-address.ts'
+import { type AcceptListener, createDoor, type Door } from './doors.ts'
 import { type CheckedHeaders, createHeaderCheck, isHeaderMistake } from './header-checks.ts'
 import { badRequest, describeHead } from './request-facts.ts'
 import { splitTarget } from './request-target.ts'
@@ -37,26 +36,6 @@ export interface AcceptDeps {
   readonly unmatched?: Route | null
   readonly clock: Clock
 }
-
-export interface AcceptListener {
-  readonly trustedProxies: readonly TrustedProxyConfig[]
-  /** Default `proxy`. */
-  readonly speaks?: Dialect
-}
-
-/** How the requests of one listener are read. */
-interface Door {
-  readonly dialect: Dialect
-  /** Null: the request is the caller's own. */
-  readonly described: ((head: RequestHead) => DescribedRequest | Refusal) | null
-  readonly readClient: ReturnType<typeof createClientReader>
-}
-
-const createDoor = ({ trustedProxies, speaks = 'proxy' }: AcceptListener): Door => ({
-  dialect: speaks,
-  described: speaks === 'forward-auth' ? createForwardAuthReader(createPeerTrust(trustedProxies)) : null,
-  readClient: createClientReader(trustedProxies),
-})
 
 const UNKNOWN_DOOR = createDoor({ trustedProxies: [] })
 

@@ -155,8 +155,8 @@ const walkForwardedFor = (
 /** What a peer may be believed. */
 export interface PeerTrust {
   readonly trusts: (peer: Pick<RequestHead, 'remoteAddress' | 'peerCertificate'>) => boolean
-  /** The client's address by one `X-Forwarded-For` of such a peer, over all proxies that are trusted; null: junk. */
-  readonly clientAddress: (remoteAddress: string, forwardedFor: string) => string | null
+  /** The client's address by the `X-Forwarded-For` of such a peer, over all proxies that are trusted; null: junk. */
+  readonly clientAddress: (remoteAddress: string, forwardedFor: readonly string[]) => string | null
 }
 
 /**
@@ -177,8 +177,9 @@ export const createPeerTrust = (trustedProxies: readonly TrustedProxyConfig[]): 
     clientAddress: (remoteAddress, forwardedFor) => {
       const peer = parseIp(plainAddress(remoteAddress))
       if (peer === null) return null
-      const walked = walkForwardedFor([forwardedFor], peer, (_header, hop) => hop === peer || isListed(hop))
-      return walked === null || isClientMistake(walked) ? null : walked.ip
+      const walked = walkForwardedFor(forwardedFor, peer, (_header, hop) => hop === peer || isListed(hop))
+      if (walked === null) return formatIp(peer)
+      return isClientMistake(walked) ? null : walked.ip
     },
   }
 }

@@ -41,7 +41,14 @@ export const listenerConfig = (s: Settings) =>
       .enum(DIALECTS)
       .default('proxy')
       .describe(
-        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. Default proxy',
+        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. ext-authz-http: the same for the HTTP service of Envoy ext_authz. Default proxy',
+      ),
+    pathPrefix: z
+      .string()
+      .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, 'expected a path such as /authz')
+      .optional()
+      .describe(
+        'Of a listener that speaks ext-authz-http: the path_prefix that Envoy puts before the path, default none',
       ),
     trustedProxies: z
       .array(trustedProxy)

@@ -1,23 +1,14 @@
 import { METHODS } from 'node:http'
 import type { RequestHead } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
-import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { Refusal } from '../../core/refusals.ts'
 import { canonicalHost } from './canonical-host.ts'
-import type { Client, PeerTrust } from './client-address.ts'
-
-/** A request as it would have come here itself, by the word of a proxy that is trusted. */
-export interface DescribedRequest {
-  readonly head: RequestHead
-  readonly client: Client
-}
+import type { PeerTrust } from './client-address.ts'
+import { badQuestion, type DescribedRequest, NOT_OF_THE_REQUEST, UNTRUSTED } from './described-request.ts'
 
 const READ = ['method', 'proto', 'host', 'uri', 'for'] as const
 
-/** About the connection between the proxy and us, or about the question itself. */
-const NOT_OF_THE_REQUEST: ReadonlySet<string> = new Set([
-  ...['connection', 'content-length', 'expect', 'forwarded', 'host', 'http2-settings', 'keep-alive'],
-  ...['proxy-connection', 'te', 'trailer', 'transfer-encoding'],
-])
+const OF_THE_QUESTION: ReadonlySet<string> = new Set(['forwarded', 'host'])
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
@@ -43,7 +34,7 @@ export const createForwardAuthReader =
     if ('refusal' in told) return told
     const { method, proto, host, uri, for: forwardedFor } = told
     const scheme = SCHEMES.get(proto.toLowerCase())
-    const ip = trust.clientAddress(head.remoteAddress, forwardedFor)
+    const ip = trust.clientAddress(head.remoteAddress, [forwardedFor])
     if (!KNOWN_METHODS.has(method)) return senseless('method')
     if (scheme === undefined) return senseless('proto')
     if (canonicalHost(host) === null) return senseless('host')
@@ -64,18 +55,14 @@ export const createForwardAuthReader =
     }
   }
 
-const UNTRUSTED = refuse('accept', 'denied', 'the peer is not one of the trustedProxies of this listener', {
-  publicDetail: 'This address answers trusted proxies only.',
-})
-
 type Told = Readonly<Record<(typeof READ)[number], string>>
 
 const readTold = (headers: HeaderPairs): Told | Refusal => {
   const told: Record<(typeof READ)[number], string> = { method: '', proto: '', host: '', uri: '', for: '' }
   for (const part of READ) {
     const [value, ...others] = headerValues(headers, `x-forwarded-${part}`)
-    if (value === undefined) return forwardAuthMistake(`no X-Forwarded-${titleOf(part)} header`)
-    if (others.length > 0) return forwardAuthMistake(`several X-Forwarded-${titleOf(part)} headers`)
+    if (value === undefined) return badQuestion(`no X-Forwarded-${titleOf(part)} header`)
+    if (others.length > 0) return badQuestion(`several X-Forwarded-${titleOf(part)} headers`)
     told[part] = value
   }
   return told
@@ -84,12 +71,7 @@ const readTold = (headers: HeaderPairs): Told | Refusal => {
 const titleOf = (part: string): string => part.charAt(0).toUpperCase() + part.slice(1)
 
 const senseless = (part: (typeof READ)[number]): Refusal =>
-  forwardAuthMistake(`an X-Forwarded-${titleOf(part)} header that makes no sense`)
-
-const forwardAuthMistake = (reason: string): Refusal =>
-  refuse('accept', 'bad_request', `the proxy's question has ${reason}`, {
-    publicDetail: `The request has ${reason}.`,
-  })
+  badQuestion(`an X-Forwarded-${titleOf(part)} header that makes no sense`)
 
 /** The caller's fields; a handshake that a proxy does not pass on as such is still known as one. */
 const ownHeaders = (headers: HeaderPairs): string[] => {
@@ -99,7 +81,8 @@ const ownHeaders = (headers: HeaderPairs): string[] => {
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const lowerName = name.toLowerCase()
-    if (NOT_OF_THE_REQUEST.has(lowerName) || lowerName.startsWith('x-forwarded-')) continue
+    if (NOT_OF_THE_REQUEST.has(lowerName) || OF_THE_QUESTION.has(lowerName)) continue
+    if (lowerName.startsWith('x-forwarded-')) continue
     if (lowerName === 'upgrade') upgrades = true
     if (lowerName === 'sec-websocket-key') handshake = true
     own.push(name, headers[index + 1] ?? '')

@@ -1,4 +1,5 @@
-import type { Exchange } from '../../core/exchange.ts'
+import type { Dialect } from '../../core/dialect.ts'
+import type { Exchange, RequestHead } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 
@@ -55,7 +56,18 @@ export const readBody = (exchange: Exchange, limits: BodyLimits): Promise<Buffer
 
 const ignore = (): void => undefined
 
-/** A proxy that asks about a request keeps the request's body. */
+/**
+ * True when a question comes with all of the body that it is about: a proxy that asks keeps it, but for Envoy where it is
+ * told to send it along and nothing was cut off.
+ *
+ * @param dialect left out: the request is the caller's own.
+ */
+export const bringsBody = (dialect: Dialect | undefined, { headers }: RequestHead): boolean => {
+  if (dialect === undefined) return true
+  const said = headerValues(headers, 'x-envoy-auth-partial-body')
+  return dialect === 'ext-authz-http' && said.length === 1 && said[0] === 'false'
+}
+
 export const BODY_NOT_THERE = refuse(
   'bind',
   'bad_request',

@@ -8,6 +8,7 @@ import type { AssertionSettings } from './assertion-key.ts'
 import { createForward } from './forward.ts'
 import { permit } from './permit.ts'
 import { refuse, refuseForwardAuth } from './refuse.ts'
+import { createHeaderChanges } from './told-headers.ts'
 import type { Upstreams } from './upstreams.ts'
 
 export interface EnforceOptions {
@@ -43,11 +44,16 @@ export const createEnforce = (options: EnforceOptions): Enforce => {
     log,
   })
   if (dialects === undefined || dialects.size === 0) return { forward, refuse }
+  const changes = createHeaderChanges(carriers, controlledHeaders)
   return {
-    forward: async (passage) =>
-      passage.accepted.dialect === undefined ? forward(passage) : permit(passage, assertion.of(passage)),
+    forward: async (passage) => {
+      const { request, route, dialect } = passage.accepted
+      if (dialect === undefined) return forward(passage)
+      const forwardCredential = options.upstreams.get(route.upstream)?.config.forwardCredential === true
+      return permit(passage, assertion.of(passage), (given) => changes(request, given, forwardCredential))
+    },
     refuse: (exchange, refusal, decisionId) =>
-      dialects.has(exchange.head.listener)
+      dialects.get(exchange.head.listener) === 'forward-auth'
         ? refuseForwardAuth(exchange, refusal, decisionId)
         : refuse(exchange, refusal, decisionId),
   }

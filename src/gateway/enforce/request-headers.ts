@@ -28,7 +28,7 @@ export interface RequestHeaderAdditions {
 }
 
 /** Fields by which applications and frameworks are told something else than what was authorised. */
-const MISLEADING = [
+export const MISLEADING: readonly string[] = [
   ...['proxy', 'true-client-ip', 'x-http-method', 'x-http-method-override', 'x-method-override'],
   ...['x-original-url', 'x-real-ip', 'x-rewrite-url'],
 ]
