@@ -8,12 +8,22 @@ export interface TestCertificate {
   readonly key: string
   /** Issues another one. */
   readonly issue: (subject: CertificateSubject) => TestCertificate
+  /** Issues another authority. */
+  readonly issueAuthority: (commonName: string) => TestCertificate
 }
 
 export interface CertificateSubject {
   readonly commonName: string
   /** DNS names, and addresses of IPv4. */
   readonly names?: readonly string[]
+  /** Alternative names of the kind URI. */
+  readonly uris?: readonly string[]
+  /** Numbers of the bits of the key usage, which is critical; default there is none. */
+  readonly keyUsage?: readonly number[]
+  /** Last numbers of the purposes 1.3.6.1.5.5.7.3.x; default there are none. */
+  readonly purposes?: readonly number[]
+  /** Says so itself, whoever has issued it. */
+  readonly isAuthority?: boolean
   /** Milliseconds since the epoch; default an hour ago. */
   readonly fromMs?: number
   /** Default in a day. */
@@ -45,7 +55,7 @@ const certify = (
     sequence(time(fromMs), time(toMs)),
     name,
     publicKey.export({ format: 'der', type: 'spki' }),
-    tagged(0xa3, sequence(...extensions(subject.names ?? [], isAuthority, publicKey))),
+    tagged(0xa3, sequence(...extensions(subject, isAuthority || subject.isAuthority === true, publicKey))),
   )
   const signature = sign('sha256', body, issuer?.key ?? privateKey)
   const der = sequence(body, ECDSA_SHA256, tagged(0x03, Buffer.from([0]), signature))
@@ -53,11 +63,17 @@ const certify = (
     cert: pem(der),
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     issue: (other) => certify(other, { name, key: privateKey }, false),
+    issueAuthority: (commonName) => certify({ commonName }, { name, key: privateKey }, true),
   }
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc5280#section-4.2 */
-const extensions = (names: readonly string[], isAuthority: boolean, key: KeyObject): readonly Buffer[] => {
+const extensions = (subject: CertificateSubject, isAuthority: boolean, key: KeyObject): readonly Buffer[] => {
+  const { names = [], uris = [], keyUsage, purposes = [] } = subject
+  const alternatives = [
+    ...names.map(generalName),
+    ...uris.map((uri) => tagged(0x86, Buffer.from(uri, 'latin1'))),
+  ]
   const keyId = createHash('sha1')
     .update(key.export({ format: 'der', type: 'spki' }))
     .digest()
@@ -67,9 +83,24 @@ const extensions = (names: readonly string[], isAuthority: boolean, key: KeyObje
   return [
     extension(0x13, constraints),
     extension(0x0e, tagged(0x04, keyId)),
-    ...(names.length === 0 ? [] : [extension(0x11, sequence(...names.map(generalName)))]),
+    ...(alternatives.length === 0 ? [] : [extension(0x11, sequence(...alternatives))]),
+    ...(keyUsage === undefined ? [] : [criticalExtension(0x0f, usageBits(keyUsage))]),
+    ...(purposes.length === 0 ? [] : [extension(0x25, sequence(...purposes.map(purpose)))]),
   ]
 }
+
+const criticalExtension = (id: number, value: Buffer): Buffer =>
+  sequence(
+    tagged(0x06, Buffer.from([0x55, 0x1d, id])),
+    tagged(0x01, Buffer.from([0xff])),
+    tagged(0x04, value),
+  )
+
+const usageBits = (bits: readonly number[]): Buffer =>
+  tagged(0x03, Buffer.from([0, bits.reduce((byte, bit) => byte | (0x80 >> bit), 0)]))
+
+const purpose = (last: number): Buffer =>
+  tagged(0x06, Buffer.from([0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, last]))
 
 const generalName = (name: string): Buffer =>
   /^[0-9.]+$/.test(name)
@@ -103,4 +134,4 @@ const time = (ms: number): Buffer =>
 const ECDSA_SHA256 = sequence(tagged(0x06, Buffer.from('2a8648ce3d040302', 'hex')))
 
 const pem = (der: Buffer): string =>
-  `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  `-----BEGIN CERTIFICATE-----\n${(der.toString('base64').match(/.{1,64}/g) ?? []).join('\n')}\n-----END CERTIFICATE-----\n`

@@ -9,6 +9,7 @@ import type { Clock } from '../../core/clock.ts'
 import { type Preflight, preflightMistake, readPreflight } from '../../core/cors.ts'
 import type { Dialect } from '../../core/dialect.ts'
 import type { RequestHead } from '../../core/exchange.ts'
+import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
@@ -45,6 +46,7 @@ interface Parts {
   readonly host: CanonicalHost
   readonly client: Client
   readonly target: CanonicalTarget
+  readonly certificate: PeerCertificate | null
 }
 
 /**
@@ -60,7 +62,7 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
 
   const readParts = (
     head: RequestHead,
-    { readClient }: Door,
+    { readClient, readCertificate }: Door,
     known: Client | null,
   ): Parts | (Refusal & { readonly client?: Client }) => {
     if (head.method === 'CONNECT') return badRequest('a method that is not proxied')
@@ -71,9 +73,18 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     const { remoteAddress, tls, headers } = head
     const client = known ?? readClient({ remoteAddress, tls, headers, names: checked.names })
     if (isClientMistake(client)) return refuse('accept', 'bad_request', client.mistake)
+    const certificate = readCertificate({
+      remoteAddress,
+      headers,
+      names: checked.names,
+      peerCertificate: head.peerCertificate ?? null,
+    })
+    if (certificate !== null && isClientMistake(certificate)) {
+      return refuse('accept', 'bad_request', certificate.mistake)
+    }
     const target = readTarget(head.target, host)
     if ('reason' in target) return { ...badRequest(target.reason, true), client }
-    return { checked, host: client.host ?? host, client, target }
+    return { checked, host: client.host ?? host, client, target, certificate }
   }
 
   const read = (head: RequestHead, door: Door, client: Client | null): Accepted | RefusedRequest => {
@@ -106,7 +117,7 @@ const readTarget = (target: string, host: CanonicalHost): CanonicalTarget | { re
 
 const makeRequest = (
   head: RequestHead,
-  { checked, host, client, target }: Parts,
+  { checked, host, client, target, certificate }: Parts,
   clock: Clock,
 ): CanonicalRequest => {
   const receivedAtMs = clock.nowMs()
@@ -129,7 +140,7 @@ const makeRequest = (
     names: checked.names,
     tls: client.scheme === 'https',
     remoteAddress: head.remoteAddress,
-    peerCertificate: head.peerCertificate ?? null,
+    peerCertificate: certificate,
   }
 }
 

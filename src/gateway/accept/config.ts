@@ -11,6 +11,9 @@ export const TRUSTED_HEADERS = [
   'x-forwarded-proto',
   'x-forwarded-host',
   'forwarded',
+  'x-forwarded-client-cert',
+  'client-cert',
+  'client-cert-chain',
 ] as const
 
 /** Read by a forward-auth listener alone. */

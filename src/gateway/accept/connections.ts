@@ -28,6 +28,8 @@ export interface ConnectionsOptions {
 export interface Connections {
   readonly get: (socket: Duplex) => Connection | undefined
   readonly count: () => number
+  /** Ends, after the replies that are under way, the connections whose caller has shown a certificate. */
+  readonly retireCertified: () => void
   /** Proxies that may have any number of new connections, in place of those so far. */
   readonly trust: (trustedProxies: readonly TrustedProxyConfig[]) => void
   /** Takes no more connections, lets requests in flight finish, then cuts what is left. */
@@ -84,6 +86,13 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
   return {
     get: (socket) => connections.get(socket),
     count: () => connections.size,
+    retireCertified: () => {
+      for (const connection of connections.values()) {
+        if (connection.peerCertificate === null) continue
+        if (connection.isIdle()) connection.socket.destroy()
+        else connection.close()
+      }
+    },
     trust,
     close: (drainTimeoutMs) => {
       for (const raw of handshaking.values()) raw.destroy()

@@ -2,6 +2,7 @@ import type { Dialect } from '../../core/dialect.ts'
 import type { RequestHead } from '../../core/exchange.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import { createClientReader, createPeerTrust } from './client-address.ts'
+import { createCertificateReader } from './client-certificate.ts'
 import type { ListenerConfig, TrustedProxyConfig } from './config.ts'
 import type { DescribedRequest } from './described-request.ts'
 import { createExtAuthzReader } from './ext-authz.ts'
@@ -17,12 +18,14 @@ export interface Door {
   /** Null: the request is the caller's own. */
   readonly described: ((head: RequestHead) => DescribedRequest | Refusal) | null
   readonly readClient: ReturnType<typeof createClientReader>
+  readonly readCertificate: ReturnType<typeof createCertificateReader>
 }
 
 export const createDoor = (listener: AcceptListener): Door => ({
   dialect: listener.speaks ?? 'proxy',
   described: describedBy(listener),
   readClient: createClientReader(listener.trustedProxies),
+  readCertificate: createCertificateReader(listener.trustedProxies),
 })
 
 const describedBy = ({ trustedProxies, speaks = 'proxy', pathPrefix }: AcceptListener): Door['described'] => {

@@ -17,7 +17,16 @@ export const isHeaderMistake = (value: object): value is HeaderMistake => 'mista
 
 /** Fields that Sallyport always sets, consumes or believes; besides `sallyport-*` and `x-forwarded-*`. */
 const ALWAYS_GUARDED = [
-  ...['authorization', 'connection', 'content-encoding', 'content-length', 'content-type', 'cookie'],
+  ...[
+    'authorization',
+    'client-cert',
+    'client-cert-chain',
+    'connection',
+    'content-encoding',
+    'content-length',
+    'content-type',
+    'cookie',
+  ],
   ...[
     'expect',
     'forwarded',

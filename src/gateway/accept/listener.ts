@@ -92,7 +92,11 @@ export const createListener = (deps: ListenerDeps): Listener => {
       limits = settings.limits
       applyLimits(server, limits)
       connections.trust(settings.config.trustedProxies ?? [])
-      if ('setSecureContext' in server && settings.tls) tls?.replace(server, settings.tls)
+      const { tls: material } = settings
+      if ('setSecureContext' in server && material && tls?.replace(server, material) === true) {
+        // Whoever was let in by those who no longer say who is good has to show that anew.
+        connections.retireCertified()
+      }
     },
     connections: connections.count,
     close: (drainTimeoutMs) => {

@@ -62,7 +62,8 @@ interface ReplaceableServer {
 /** Makes new handshakes go by other material; connections stay as they are. */
 export interface TlsSwitch {
   readonly options: ServerOptions
-  readonly replace: (server: ReplaceableServer, material: TlsMaterial) => void
+  /** @returns true when certificates of callers are judged by others than before. */
+  readonly replace: (server: ReplaceableServer, material: TlsMaterial) => boolean
 }
 
 export const createTlsSwitch = (first: TlsMaterial): TlsSwitch => {
@@ -77,13 +78,15 @@ export const createTlsSwitch = (first: TlsMaterial): TlsSwitch => {
       SNICallback: (name, callback) => callback(null, choose(name) ?? undefined),
     },
     replace: (server, changed) => {
-      if (changed.fingerprint === material.fingerprint) return
+      if (changed.fingerprint === material.fingerprint) return false
+      const judges = material.clientCa
       material = changed
       choose = createChooser(material)
       // Its ticket keys are new too, so that no session outlives the rules that it was made by.
       server.setSecureContext(contextOptions(material.fallback, material.clientCa))
       // Documented only as options; Node reads them off the server for each new connection.
       Object.assign(server, clientCertRules(material))
+      return judges !== null && material.clientCa?.equals(judges) !== true
     },
   }
 }

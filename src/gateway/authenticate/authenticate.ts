@@ -103,7 +103,8 @@ const authenticate = (
     value = typeof found === 'string' ? found : found.dpop
   }
   if (gate === null) return withoutCredential(request, plan, { nowMs, request, signal })
-  const trespass = gate.isCookie ? crossOrigin(request, gate.isSession) : null
+  const isFromPage = gate.isAmbient && (!gate.isCertificate || request.names.includes('origin'))
+  const trespass = isFromPage ? crossOrigin(request, gate.isSession) : null
   if (trespass !== null) return trespass
   const presented = { value, digest: hash('sha256', value, 'hex'), dpop }
   const known = kept(gate, presented, cache, nowMs)
@@ -130,7 +131,7 @@ const decideBy = (
   cache: Cache,
   circumstances: Circumstances,
 ): Later<Identity | Refusal> => {
-  const door = doorFor(gate, presented)
+  const door = doorFor(gate, presented, circumstances.request)
   if (typeof door === 'string') {
     const refusal = refuse('authenticate', 'unauthenticated', door)
     return challengeFor(refusal, plan.listed, 'bad')
@@ -175,12 +176,12 @@ const proven = (
 }
 
 /** The door that takes the credential, or why none does. A lone one need not be asked: it will say no better. */
-const doorFor = (gate: Gate, presented: Presented): Door | string => {
+const doorFor = (gate: Gate, presented: Presented, request: CanonicalRequest): Door | string => {
   const [first] = gate.doors
   if (first !== undefined && gate.doors.length === 1) return first
   const reasons: string[] = []
   for (const door of gate.doors) {
-    const reason = door.authenticator.declines(presented)
+    const reason = door.authenticator.declines(presented, request)
     if (reason === null) return door
     reasons.push(`${door.authenticator.name}: ${reason}`)
   }

@@ -122,7 +122,7 @@ export interface Authenticator {
    * Looks only at what is not verified: the shape, the issuer, the type. The reason is for operators and
    * holds no part of the credential.
    */
-  readonly declines: (presented: Presented) => string | null
+  readonly declines: (presented: Presented, request: CanonicalRequest) => string | null
   /**
    * Decides on a credential. What belongs to one request only goes into `prove`, since the answer is kept.
    *

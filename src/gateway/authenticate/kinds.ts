@@ -1,7 +1,8 @@
 import { anonymous } from './anonymous.ts'
 import { apiKey } from './api-key.ts'
 import { jwt } from './jwt.ts'
+import { mtls } from './mtls.ts'
 import { oidc } from './oidc.ts'
 
 /** Every kind of authenticator. */
-export const AUTHENTICATOR_KINDS = [jwt, oidc, apiKey, anonymous] as const
+export const AUTHENTICATOR_KINDS = [jwt, mtls, oidc, apiKey, anonymous] as const

@@ -15,8 +15,10 @@ export interface Door {
 export interface Gate {
   readonly label: string
   readonly read: ReadCarrier
-  /** Browsers send it by themselves, whatever page asks them to. */
-  readonly isCookie: boolean
+  /** Browsers send it by themselves, whatever page asks them to: a cookie, or a certificate. */
+  readonly isAmbient: boolean
+  /** Programs have it too, which name no page that they are sent by. */
+  readonly isCertificate: boolean
   /** A session of the gateway's own, by which a page of another origin must not change anything. */
   readonly isSession: boolean
   readonly doors: readonly Door[]
@@ -52,8 +54,10 @@ export const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<s
     if (first === undefined) return []
     const { carrier } = first.authenticator
     const isSession = carrier.kind === 'session'
-    const isCookie = isSession || carrier.kind === 'cookie'
-    return [{ label, read: carrierReader(carrier), isCookie, isSession, doors: sharing }]
+    const isCertificate = carrier.kind === 'peer-certificate'
+    const isAmbient = isSession || isCertificate || carrier.kind === 'cookie'
+    const read = carrierReader(carrier)
+    return [{ label, read, isAmbient, isCertificate, isSession, doors: sharing }]
   })
   return {
     gates,

@@ -29,6 +29,7 @@ export interface RequestHeaderAdditions {
 
 /** Fields by which applications and frameworks are told something else than what was authorised. */
 export const MISLEADING: readonly string[] = [
+  ...['client-cert', 'client-cert-chain'],
   ...['proxy', 'true-client-ip', 'x-http-method', 'x-http-method-override', 'x-method-override'],
   ...['x-original-url', 'x-real-ip', 'x-rewrite-url'],
 ]
