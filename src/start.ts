@@ -47,7 +47,7 @@ export interface Gateway {
  */
 export const startGateway = async (options: StartOptions): Promise<Gateway | NotStarted> => {
   const { file, clock, log } = options
-  const estate = createEstate(log)
+  const estate = createEstate({ clock, log })
   const worker = options.place === undefined ? {} : { worker: options.place.index }
   const load = () => loadConfiguration(file, { ...options, ...worker, share: estate.share })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()
@@ -112,11 +112,12 @@ const startLoaded = async (
     connections: () => running.ports.connections(),
     unready: () => (running.state === 'serving' ? [] : [running.state]),
   }
-  const admin = createAdminDeps(overview, estate.telemetry, { clock, log })
+  const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, { clock, log })
   const ports = createPorts({ pipeline, admin, clock, log, place: options.place ?? null })
   const appliedAt = new Date(clock.nowMs()).toISOString()
   const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
   const running: Running = { generation, ports, state: 'starting', status: () => status }
+  estate.revocations.recordBy((what, mark, by) => running.generation.recordMark(what, mark, by))
   const change = await ports.open(configuration)
   if ('findings' in change) {
     generation.discard()
@@ -136,9 +137,21 @@ const build = (
   estate: Estate,
   options: StartOptions,
 ): Generation | NotStarted => {
+  const feed = estate.revocations.prepare(configuration)
+  if ('failed' in feed) return notStarted(configuration.file, 'revocation-feed', feed.failed)
   const sinks = estate.sinks.open(configuration.sinks)
-  if ('failed' in sinks) return notStarted(configuration.file, 'audit-sink', sinks.failed)
-  return createGeneration(configuration, sinks, estate, options)
+  if ('failed' in sinks) {
+    feed.discard()
+    return notStarted(configuration.file, 'audit-sink', sinks.failed)
+  }
+  try {
+    const generation = createGeneration(configuration, sinks, estate, options)
+    feed.commit()
+    return generation
+  } catch (bug) {
+    feed.discard()
+    throw bug
+  }
 }
 
 /** Opens and builds all that is new, and only then exchanges the one reference. */
@@ -207,6 +220,7 @@ const gatewayOf = (
     await running.ports.close(drainTimeoutMs)
     running.generation.retire()
     await estate.settled(1000)
+    estate.revocations.close()
     await running.ports.closeAdmin()
     log.info({}, 'stopped')
   },
@@ -221,7 +235,7 @@ export const explainRequest = async (
 ): Promise<Explanation | NotStarted> => {
   const { configuration, findings } = await loadConfiguration(options.file, options)
   if (configuration === null) return { findings }
-  const estate = createEstate(options.log)
+  const estate = createEstate(options)
   const generation = createGeneration(configuration, [], estate, options)
   try {
     return await generation.explain(asked)

@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { EngineStatus } from '../gateway/decide/engines/engine.ts'
+import type { Grant } from '../gateway/decide/grants/store.ts'
+import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { Explanation } from '../gateway/explain.ts'
 import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Head } from '../gateway/record/heads.ts'
@@ -24,6 +26,9 @@ export interface AdminDeps {
   readonly ring: DecisionRing
   readonly archive: DecisionArchive
   readonly heads: () => readonly Head[]
+  readonly feed: RevocationFeed
+  /** Live ones of this process. */
+  readonly grants: () => readonly Grant[]
   readonly metrics: Exposition
   readonly clock: Clock
   readonly log: Log

@@ -10,7 +10,9 @@ import type { StreamTimes } from './decisions/decision-stream.ts'
 import { createDispatch } from './dispatch.ts'
 import type { AdminAnswer, PlainAnswer } from './endpoint.ts'
 import { explainEndpoint } from './explain-endpoint.ts'
+import { grantsEndpoint } from './grants-endpoint.ts'
 import { openEndpoints } from './open-endpoints.ts'
+import { revocationEndpoints } from './revocation-endpoints.ts'
 
 export interface AdminServer {
   readonly address: () => string
@@ -44,6 +46,8 @@ export const startAdminServer = async (
   const endpoints = [
     ...openEndpoints(deps),
     ...controlEndpoints(deps),
+    ...revocationEndpoints(deps),
+    grantsEndpoint(deps),
     explainEndpoint(deps),
     ...decisionEndpoints(deps, { open: streams, ...(times && { times }) }),
   ]

@@ -88,7 +88,7 @@ export const createDispatch = (options: DispatchOptions): Dispatch => {
     const target = request.url ?? ''
     const found = find(request.method ?? '', pathOf(request))
     if (found?.endpoint?.permission === null) {
-      return await run(request, response, found.endpoint, found, () => true)
+      return await run(request, response, found.endpoint, found, '', () => true)
     }
     if (found?.isOpen === true) return methodNotAllowed(found)
     const caller = identify(request)
@@ -102,7 +102,7 @@ export const createDispatch = (options: DispatchOptions): Dispatch => {
       return refuse(request, problem(403, detail), holder.name)
     }
     options.onCall(callOf(request, holder.name))
-    return await run(request, response, endpoint, found, () => isAllowed(presented, endpoint))
+    return await run(request, response, endpoint, found, holder.name, () => isAllowed(presented, endpoint))
   }
 }
 
@@ -123,6 +123,7 @@ const run = async (
   response: ServerResponse,
   endpoint: Endpoint,
   { parameter }: Found,
+  caller: string,
   isStillAllowed: () => boolean,
 ): Promise<AdminAnswer> => {
   const { url = '', headers } = request
@@ -135,6 +136,7 @@ const run = async (
     query: new URLSearchParams(url.slice(pathOf(request).length)),
     headers,
     body: body.value,
+    caller,
     isStillAllowed,
     signal: gone.signal,
   }

@@ -20,6 +20,8 @@ export interface AdminRequest {
   readonly headers: IncomingHttpHeaders
   /** Of POST; null otherwise. */
   readonly body: JsonValue
+  /** Name of the caller's token; empty where none is wanted. */
+  readonly caller: string
   /** False as soon as the token is not valid any more, or may not do this any more. */
   readonly isStillAllowed: () => boolean
   /** Aborted when the caller goes away. */

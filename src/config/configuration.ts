@@ -8,6 +8,7 @@ import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
+import type { RevocationConfig } from '../gateway/decide/revocations/config.ts'
 import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import type { AssertionConfig } from '../gateway/enforce/config.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
@@ -41,6 +42,7 @@ export interface Configuration {
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly Prepared<Sink>[]
   readonly grants: GrantsConfig
+  readonly revocation: RevocationConfig
   readonly assertion: AssertionConfig
   /** Makes the key when the configuration names none; always the same one. */
   readonly assertionSettings: () => AssertionSettings

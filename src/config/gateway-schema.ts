@@ -4,6 +4,7 @@ import { limitsConfig, listenerConfig } from '../gateway/accept/config.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
 import { grantsConfig } from '../gateway/decide/config.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
+import { revocationConfig } from '../gateway/decide/revocations/config.ts'
 import { assertionConfig, upstreamConfig } from '../gateway/enforce/config.ts'
 import { refusalRecordsConfig } from '../gateway/record/config.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
@@ -115,6 +116,9 @@ export const gatewaySettings = (s: Settings) => ({
     .prefault({})
     .describe('Bounds of what a caller may send and hold'),
   grants: grantsConfig(s).prefault({}).describe('How decisions are kept'),
+  revocation: revocationConfig(s)
+    .prefault({})
+    .describe('Taking access back, and what is done while the latest revocations are not known'),
   assertion: assertionConfig(s)
     .prefault({})
     .describe('The signature that applications get with each request'),

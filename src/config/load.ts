@@ -78,9 +78,9 @@ const loadParts = (
   tellAskedRoutes(loading, gateway, drafts, routes)
   tellWithoutAudit(loading, gateway)
   const decisionTests = testsOf(loading, gateway, maps, asked)
-  const { limits, drainTimeoutMs, workers, grants, assertion } = gateway
+  const { limits, drainTimeoutMs, workers, grants, revocation, assertion } = gateway
   if (limits === null || drainTimeoutMs === null || grants === null || assertion === null) return null
-  if (workers === null) return null
+  if (workers === null || revocation === null) return null
   if (assertionSettings === null) return null
   return {
     file: source.file,
@@ -95,6 +95,7 @@ const loadParts = (
     sinks,
     upstreams,
     grants,
+    revocation,
     assertion,
     assertionSettings,
     table,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Secret } from '../core/secret.ts'
 import type { ListenerConfig } from '../gateway/accept/config.ts'
 import type { GrantsConfig } from '../gateway/decide/config.ts'
+import type { RevocationConfig } from '../gateway/decide/revocations/config.ts'
 import type { AssertionConfig, UpstreamConfig } from '../gateway/enforce/config.ts'
 import { resolveAdmin } from './admin-config.ts'
 import type { AdminConfig, GatewayLimits } from './configuration.ts'
@@ -42,6 +43,7 @@ export interface GatewayFile {
   /** Names of authenticators; null: everybody is told that nothing is there. */
   readonly unmatched: readonly string[] | null
   readonly grants: GrantsConfig | null
+  readonly revocation: RevocationConfig | null
   readonly assertion: AssertionConfig | null
   readonly authenticators: ReadonlyMap<string, Entry<KindEntry>>
   readonly engines: ReadonlyMap<string, Entry<KindEntry>>
@@ -119,6 +121,7 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,
     grants: parsedValue(parsePart(child(root, 'grants'), settings.grants)),
+    revocation: parsedValue(parsePart(child(root, 'revocation'), settings.revocation)),
     assertion: parsedValue(parsePart(child(root, 'assertion'), settings.assertion)),
     authenticators: withNames(maps.authenticators, entries.authenticators),
     engines: withNames(maps.engines, entries.engines),

@@ -4,6 +4,20 @@ import type { Refusal } from './refusals.ts'
 import type { RequestFacts } from './request.ts'
 import type { Route } from './route.ts'
 
+/** A mark that was published or withdrawn. */
+export interface RecordedMark {
+  readonly what: 'published' | 'withdrawn'
+  readonly id: string
+  readonly kind: string
+  /** Empty when it is about all. */
+  readonly target: string
+  readonly effect: 'grants' | 'credentials'
+  readonly reason: string
+  /** Who did it. */
+  readonly by: string
+  readonly expiresAtMs: number
+}
+
 /** All that is known when a decision is recorded; a stage that was not reached left its part null. */
 export interface RecordEntry {
   /** The decision id; the request's own id but for a later record of the same request. */
@@ -20,4 +34,6 @@ export interface RecordEntry {
   readonly identity: Identity | null
   readonly bound: Bound | null
   readonly latencyUs: Readonly<Record<string, number>>
+  /** What this record is about, if not about a request; it allows nothing. */
+  readonly mark?: RecordedMark
 }

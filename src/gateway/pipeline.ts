@@ -38,6 +38,11 @@ export interface Stages {
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
+  /** What is held of the revocation feed, and whether a mark that came later concerns this request. */
+  readonly revocations?: {
+    readonly held: () => string
+    readonly concern: (identity: Identity, bound: Bound, held: string) => boolean
+  }
   /** Told of each request that begins by these stages, and of its end: as many times each. */
   readonly usage?: { readonly began: () => void; readonly ended: (durationUs: number) => void }
 }
@@ -76,6 +81,8 @@ interface Progress {
   readonly latencyUs: Record<string, number>
   /** Monotonic clock. */
   readonly beganUs: number
+  /** Of the revocation feed when it began. */
+  readonly held: string | undefined
   stage: Stage
   over: boolean
   waited: boolean
@@ -172,7 +179,7 @@ export const createPipeline = (deps: {
       progress,
       timed(progress, 'decide', () => stages.decide(question)),
       (decision) => {
-        if (isOutdated(progress)) return startAgain(progress)
+        if (isOutdated(progress) || isRevoked(progress)) return startAgain(progress)
         if (isRefusal(decision)) return refuseOrObserve(progress, accepted, decision)
         if (decision.decision !== 'allow')
           return refuseOrObserve(progress, accepted, deniedBy(decision), decision)
@@ -184,6 +191,14 @@ export const createPipeline = (deps: {
   /** True when the configuration changed while the request waited, and it can begin again. */
   const isOutdated = ({ waited, stages, route }: Progress): boolean =>
     waited && current() !== stages && route?.endpoint === undefined
+
+  /** True when the caller, or what was decided, was revoked while the request waited. */
+  const isRevoked = ({ waited, stages, identity, bound, held }: Progress): boolean =>
+    waited &&
+    identity !== null &&
+    bound !== null &&
+    held !== undefined &&
+    stages.revocations?.concern(identity, bound, held) === true
 
   const startAgain = (progress: Progress): void => {
     end(progress)
@@ -213,7 +228,7 @@ export const createPipeline = (deps: {
     refusal: Refusal,
     outcome: Decision | Refusal = refusal,
   ): void => {
-    if (isOutdated(progress)) return startAgain(progress)
+    if (isOutdated(progress) || isRevoked(progress)) return startAgain(progress)
     const { stages, identity, body } = progress
     const bound = progress.bound ?? stages.bindObserved(accepted, identity, body)
     if (isRefusal(bound)) return stop(progress, refusal, outcome)
@@ -369,6 +384,7 @@ const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, beganUs:
     exchange,
     latencyUs: {},
     beganUs,
+    held: stages.revocations?.held(),
     stage: 'accept',
     over: false,
     waited: false,

@@ -3,6 +3,7 @@ import { createDecisionArchive, type DecisionFile } from '../admin/decisions/dec
 import { createExposition, type MetricsSources } from '../admin/metrics/exposition.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
+import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { Generation } from './generation.ts'
 import { redactionOf, type Telemetry } from './telemetry.ts'
 
@@ -19,6 +20,7 @@ export interface Overview {
 export const createAdminDeps = (
   overview: Overview,
   { traffic, ring }: Telemetry,
+  feed: RevocationFeed,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): AdminDeps => {
   const { generation, configStatus, unready, connections } = overview
@@ -32,6 +34,8 @@ export const createAdminDeps = (
     ring,
     archive: createDecisionArchive({ ring, file: () => fileOf(generation()) }),
     heads: () => generation().heads.currentHeads(),
+    feed,
+    grants: () => generation().grants(),
     metrics: onFirstUse({
       traffic,
       configStatus,

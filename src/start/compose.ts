@@ -6,6 +6,7 @@ import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
 import type { Dialect } from '../core/dialect.ts'
+import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import { isRefusal, type Refusal } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
@@ -19,7 +20,9 @@ import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gatewa
 import { findForgery } from '../gateway/bind/forgeries.ts'
 import { createDecide } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
+import { grantFacts } from '../gateway/decide/grants/grant-facts.ts'
 import type { GrantStore } from '../gateway/decide/grants/store.ts'
+import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createEnforce } from '../gateway/enforce/enforce.ts'
 import type { Upstream } from '../gateway/enforce/upstreams.ts'
@@ -35,6 +38,7 @@ export interface Parts {
   readonly engines: ReadonlyMap<string, Engine>
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly store: GrantStore
+  readonly feed: RevocationFeed
   readonly sinks: readonly Sink[]
   readonly assertion: AssertionSettings
   readonly onRecorded: () => void
@@ -94,7 +98,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       clock,
     }),
     serve: composeServe(configuration, endpoints, clock),
-    authenticate: createAuthenticate({ authenticators, clock }),
+    authenticate: createAuthenticate({ authenticators, clock, revoked: revokedBy(parts.feed) }),
     needsBody: ({ index }) => {
       const plan = plans[index]
       return plan !== undefined && needsBody(plan)
@@ -111,7 +115,8 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     bindObserved: (accepted, identity, body) =>
       withoutForgeries(accepted, bindObserved(accepted, identity, body)),
     decide: composeDecide(configuration, parts),
-    record: composeRecord(configuration, parts),
+    revocations: { held: parts.feed.position, concern: concernedBy(parts.feed) },
+    record: composeCountedRecord(configuration, parts),
     forward: enforce.forward,
     refuse: enforce.refuse,
     usage: usedBy(parts.usage, parts.traffic),
@@ -122,25 +127,32 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
 const askingDialects = ({ listeners }: Configuration): ReadonlyMap<string, Dialect> =>
   new Map(listeners.filter(({ speaks }) => speaks !== 'proxy').map(({ id, speaks }) => [id, speaks] as const))
 
-type DecideParts = Pick<Parts, 'engines' | 'store' | 'clock'>
+type DecideParts = Pick<Parts, 'engines' | 'store' | 'feed' | 'clock'>
 
 /** Decides by the engines and the grants of a configuration. */
 export const composeDecide = (
   { routes }: Configuration,
-  { engines, store, clock }: DecideParts,
+  { engines, store, feed, clock }: DecideParts,
 ): Stages['decide'] =>
   createDecide({
     engines,
     store,
+    feed,
     routes: routes.map(({ grant }) => grant),
     mappingHashes: routes.map(({ plan }) => plan.mappingHash),
     clock,
   })
 
-const composeRecord = (configuration: Configuration, parts: Parts): Stages['record'] => {
-  const { sinks, onRecorded, traffic, ring, clock, log } = parts
+type RecordParts = Pick<Parts, 'sinks' | 'onRecorded' | 'ring' | 'worker' | 'clock'>
+
+/** Records by the sinks of a configuration. */
+export const composeRecord = (
+  configuration: Configuration,
+  parts: RecordParts,
+): ReturnType<typeof createRecord> => {
+  const { sinks, onRecorded, ring, clock } = parts
   const redact = redactionOf(sinks)
-  const recordOne = createRecord({
+  return createRecord({
     sinks,
     configVersion: configuration.version,
     writer: `${hostname()}.${parts.worker}`,
@@ -150,9 +162,15 @@ const composeRecord = (configuration: Configuration, parts: Parts): Stages['reco
       ring?.push(line, redact)
     },
   })
-  const floods = createFloods({ config: configuration.limits.refusalRecords, record: recordOne, clock, log })
+}
+
+/** The same, floods of refusals as few lines, and all of it counted. */
+const composeCountedRecord = (configuration: Configuration, parts: Parts): Stages['record'] => {
+  const { traffic, clock, log } = parts
+  const record = composeRecord(configuration, parts)
+  const floods = createFloods({ config: configuration.limits.refusalRecords, record, clock, log })
   parts.whenRetired(floods.close)
-  return counted((entry) => (floods.absorb(entry) ? 'coalesced' : recordOne(entry)), traffic)
+  return counted((entry) => (floods.absorb(entry) ? 'coalesced' : record(entry)), traffic)
 }
 
 const bodyLimits = ({ limits }: Configuration): BodyLimits => ({
@@ -177,6 +195,22 @@ const composeServe = (configuration: Configuration, endpoints: Endpoints, clock:
     return { identity: answered.identity, bound: { ...asItCame(accepted), answer: answered.answer } }
   }
 }
+
+const revokedBy =
+  (feed: RevocationFeed) =>
+  (identity: Identity): string | null => {
+    const mark = feed.refuses(identity)
+    return mark === undefined
+      ? null
+      : `what was authenticated before mark ${mark.id} is refused: ${mark.reason}`
+  }
+
+const concernedBy =
+  (feed: RevocationFeed) =>
+  (identity: Identity, bound: Bound, held: string): boolean =>
+    feed.refuses(identity) !== undefined ||
+    // Whatever its answer is kept by, if it is.
+    feed.voids(grantFacts('', identity, bound.accessRequests), held)
 
 const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0
 

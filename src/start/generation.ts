@@ -7,6 +7,7 @@ import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
+import type { OnPublished } from '../gateway/decide/revocations/feed.ts'
 import type { AssertionKey, AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
@@ -16,10 +17,12 @@ import type { Stages } from '../gateway/pipeline.ts'
 import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { identifyAs } from './assumed-identity.ts'
-import { composeDecide, composeStages, type Parts } from './compose.ts'
+import { composeDecide, composeRecord, composeStages, type Parts } from './compose.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
+import { createMarkRecord } from './mark-record.ts'
 import type { StartOptions } from './options.ts'
+import { createRevocations, type Revocations } from './revocations.ts'
 import { createOpenSinks, type OpenSinks } from './sinks.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 
@@ -31,6 +34,7 @@ export interface Estate {
   readonly upstreams: Instances<OwnedUpstream>
   readonly stores: Instances<GrantStore>
   readonly heads: Instances<Heads>
+  readonly revocations: Revocations
   readonly sinks: OpenSinks
   readonly telemetry: Telemetry
   /** The assertion key that no file gave: the first that was made. */
@@ -39,7 +43,7 @@ export interface Estate {
   readonly settled: (cutAfterMs: number) => Promise<void>
 }
 
-export const createEstate = (log: Log): Estate => {
+export const createEstate = ({ clock, log }: { readonly clock: Clock; readonly log: Log }): Estate => {
   const closing = new Set<Promise<unknown>>()
   const cut = new AbortController()
   let generated: AssertionKey | null = null
@@ -57,6 +61,7 @@ export const createEstate = (log: Log): Estate => {
     upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
     stores: createInstances(() => undefined),
     heads: createInstances((heads) => heads.close()),
+    revocations: createRevocations({ clock, log }),
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
     generatedKey: (make) => {
@@ -81,7 +86,10 @@ export interface Generation {
   readonly sinks: readonly Sink[]
   readonly engines: ReadonlyMap<string, Engine>
   readonly grantStats: () => GrantStats
+  readonly grants: GrantStore['list']
   readonly identifyByClaims: (claims: JsonObject) => Identify
+  /** Records what was published or withdrawn. */
+  readonly recordMark: OnPublished
   /** Takes a request the whole way, without recording or forwarding it, and without keeping what was decided. */
   readonly explain: (asked: AskedRequest) => Promise<Explanation>
   /** As `explain`, going by another clock. */
@@ -137,27 +145,29 @@ export const createGeneration = (
     const heads = use(estate.heads.take(headsKey, makeHeads))
     const engines = useAll(configuration.engines, estate.engines)
     const store = use(storeOf(configuration, estate, clock))
+    const { feed } = estate.revocations
     const { traffic, ring } = estate.telemetry
     const parts: Parts = {
+      sinks: open,
+      onRecorded: heads.recorded,
+      ring: configuration.admin === null ? null : ring,
+      worker: place?.index ?? 0,
+      clock,
       authenticators,
       engines,
       upstreams: useAll(configuration.upstreams, estate.upstreams),
       store,
-      sinks: open,
+      feed,
       assertion,
-      onRecorded: heads.recorded,
       traffic,
-      ring: configuration.admin === null ? null : ring,
       usage: inFlight.usage,
-      worker: place?.index ?? 0,
       whenRetired: (close) => releases.push(close),
-      clock,
       log,
     }
     const stages = composeStages(configuration, parts)
     const explainingBy = (by: Clock): Stages => ({
       ...(by === clock ? stages : composeStages(configuration, { ...parts, clock: by })),
-      decide: composeDecide(configuration, { engines, store: unchanged(store), clock: by }),
+      decide: composeDecide(configuration, { engines, store: unchanged(store), feed, clock: by }),
     })
     const explainBy = (by: Clock): Generation['explain'] => {
       const explaining = explainingBy(by)
@@ -181,7 +191,9 @@ export const createGeneration = (
       sinks: open,
       engines,
       grantStats: store.stats,
+      grants: store.list,
       identifyByClaims: identify,
+      recordMark: createMarkRecord(composeRecord(configuration, parts), clock, log),
       explain: explainBy(clock),
       explainBy,
       policyIds: () =>
@@ -206,7 +218,7 @@ const assertionOf = (configuration: Configuration, estate: Estate): AssertionSet
 const storeOf = ({ grants }: Configuration, estate: Estate, clock: Clock): Hold<GrantStore> => {
   const { store, maxEntries, maxBytes } = grants
   return estate.stores.take(JSON.stringify([store, maxEntries, maxBytes]), () =>
-    createMemoryStore({ clock, maxEntries, maxBytes }),
+    createMemoryStore({ clock, maxEntries, maxBytes, marks: estate.revocations.feed }),
   )
 }
 

@@ -36,7 +36,7 @@ export const testConfiguration = async (
   const { configuration, findings, sources } = loaded
   const seen = { findings, files: sources.files, isCurrent: sources.areCurrent }
   if (configuration === null) return { ...seen, results: null, coverage: null }
-  const estate = createEstate(options.log)
+  const estate = createEstate(options)
   const clock = createTestClock(options.clock)
   const generation = createGeneration(configuration, [], estate, options)
   try {

@@ -21,6 +21,15 @@ const GUARDED: readonly Guarded[] = [
   { path: '/v1/config', may: ['all', 'read'] },
   { path: '/v1/routes', may: ['all', 'read'] },
   { path: '/v1/audit/heads', may: ['all', 'read'] },
+  { path: '/v1/grants', may: ['all', 'read'] },
+  { path: '/v1/revocations', may: ['all', 'read'] },
+  { path: '/v1/revocations/0-1', may: ['all', 'revoke'], ask: { method: 'DELETE' }, status: 404 },
+  {
+    path: '/v1/revocations',
+    may: ['all', 'revoke'],
+    ask: { method: 'POST', body: { all: true } },
+    status: 201,
+  },
   { path: '/v1/decisions', may: ['all', 'read'] },
   { path: '/v1/decisions/no-such-id', may: ['all', 'read'], status: 404 },
   { path: '/v1/decisions/stream?decision=perhaps', may: ['all', 'read'], status: 400 },
@@ -105,7 +114,7 @@ test('without a token nobody learns what is there', async (t) => {
     '/v1/nothing',
     '/v1/config/',
     '//v1/config',
-    '/v1/grants',
+    '/v1/grants/',
     '/%2e%2e/healthz',
   ]) {
     assert.equal((await ask(path, { token: null })).status, 401, path)

@@ -16,6 +16,8 @@ import { crossOrigin } from './same-origin.ts'
 export interface AuthenticateOptions {
   readonly authenticators: ReadonlyMap<string, Authenticator>
   readonly clock: Clock
+  /** Why a caller that was verified is refused all the same; null: he is not. Default: none is. */
+  readonly revoked?: (identity: Identity) => string | null
   /** How many verified credentials are kept, default 10,000. */
   readonly cacheEntries?: number
 }
@@ -48,7 +50,7 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * authenticator that takes it; a bad credential is refused, never tried on the next. Verified credentials
  * are kept until they expire or their key goes; the cache belongs to one configuration, and its keys are
  * the authenticator and the SHA-256 of the credential. A hit is synchronous, unless something has to be
- * proved with each request.
+ * proved with each request. Whether a credential was revoked is asked each time.
  *
  * Errors: `bad_request` for a carrier that came twice, `unauthenticated` with its challenge, `denied`
  * when the claims make no acceptable subject, the route requires more than they show, or a page of another
@@ -56,7 +58,7 @@ const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
  * `authenticator_unavailable`.
  */
 export const createAuthenticate = (options: AuthenticateOptions): Authenticate => {
-  const { authenticators, clock } = options
+  const { authenticators, clock, revoked } = options
   const cache: Cache = new LRUCache({
     max: options.cacheEntries ?? CACHE_ENTRIES,
     maxSize: CACHE_CHARACTERS,
@@ -77,12 +79,20 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
     const nowMs = clock.nowMs()
     const identity = authenticate(request, plan, cache, nowMs, signal)
     const { require: requirement } = route
-    if (requirement === undefined) return identity
-    const settle = (known: Identity | Refusal): Identity | Refusal =>
-      isRefusal(known) ? known : (unmet(known, requirement, nowMs) ?? known)
+    if (requirement === undefined && revoked === undefined) return identity
+    const { listed } = plan
+    const settle = (known: Identity | Refusal): Identity | Refusal => {
+      if (isRefusal(known)) return known
+      const reason = revoked?.(known) ?? null
+      if (reason !== null) return revokedRefusal(reason, listed)
+      return requirement === undefined ? known : (unmet(known, requirement, nowMs) ?? known)
+    }
     return identity instanceof Promise ? identity.then(settle) : settle(identity)
   }
 }
+
+const revokedRefusal = (reason: string, listed: readonly Authenticator[]): Refusal =>
+  challengeFor(refuse('authenticate', 'unauthenticated', reason), listed, 'bad')
 
 const authenticate = (
   request: CanonicalRequest,

@@ -1,7 +1,7 @@
 import type { AccessRequest } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Decision } from '../../core/decision.ts'
-import type { Credential } from '../../core/identity.ts'
+import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
 import type { Question, Stages } from '../pipeline.ts'
@@ -9,13 +9,17 @@ import { conclude, decisionOf } from './conclude.ts'
 import type { RouteGrantConfig } from './config.ts'
 import type { Engine, EngineAnswers, HttpQuestion } from './engines/engine.ts'
 import { type Flight, startFlight } from './flight.ts'
+import { grantFacts } from './grants/grant-facts.ts'
 import { grantKey, grantScopeText } from './grants/grant-key.ts'
-import type { GrantStore } from './grants/store.ts'
+import type { Grant, GrantStore } from './grants/store.ts'
+import type { RevocationFeed } from './revocations/feed.ts'
+import type { Held } from './revocations/position.ts'
 import { SHADOW_WAIT_MS, withShadow } from './shadow.ts'
 
 export interface DecideOptions {
   readonly engines: ReadonlyMap<string, Engine>
   readonly store: GrantStore
+  readonly feed: Pick<RevocationFeed, 'freshness' | 'position' | 'voids'>
   /** By `route.index`; null: ask the engine every time. */
   readonly routes: readonly (RouteGrantConfig | null)[]
   /** By `route.index`: changes whenever the route's mapping does. */
@@ -33,9 +37,11 @@ interface Case {
   readonly http: HttpQuestion | undefined
   /** Asked too, for the record only. */
   readonly shadow: Engine | null
-  readonly credential: Credential
+  readonly identity: Identity
   readonly policyVersion: string
   readonly askedAtMs: number
+  /** Of the revocation feed, when it was asked. */
+  readonly held: Held
   /** Null: neither kept nor shared. */
   readonly keep: { readonly id: string; readonly config: RouteGrantConfig } | null
 }
@@ -50,19 +56,32 @@ const PUBLIC: Decision = Object.freeze({
   policyVersion: 'none',
 })
 
+/** What is asked right now, and what that would be kept by. */
+interface UnderWay {
+  readonly flight: Flight<Decision>
+  readonly asked: Case
+}
+
+const LOST = refuse(
+  'decide',
+  'revocation_unavailable',
+  'the revocation feed has been out of reach for too long',
+)
+
 /**
  * Answers what bind asks: from a grant, else from the engine, keeping the answer as a grant where it may be.
  *
  * A live grant, and an engine that answers at once, need no promise. Concurrent misses of one key ask the engine
- * once. Answers with errors in them, and refusals, are never kept.
+ * once. Answers with errors in them, and refusals, are never kept. While the latest marks are not known, grants do
+ * not serve.
  *
- * @returns a frozen decision, or `engine_unavailable`.
+ * @returns a frozen decision, `engine_unavailable`, or `revocation_unavailable`.
  * @throws for what the configuration cannot have let pass, such as an unknown engine.
- * Does not check: that the credential is still good (authenticate).
+ * Does not check: that the credential is still good, and not refused by a mark (authenticate).
  */
 export const createDecide = (options: DecideOptions): Stages['decide'] => {
-  const { store, clock } = options
-  const flights = new Map<string, Flight<Decision>>()
+  const { store, clock, feed } = options
+  const flights = new Map<string, UnderWay>()
   const caseOf = createCases(options)
 
   const settle = (asked: Case, answers: EngineAnswers): Decision | Refusal => {
@@ -87,14 +106,19 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
       decision: kept,
       expiresAtMs,
       lifeMs: expiresAtMs - asked.askedAtMs,
-      position: null,
+      held: asked.held,
+      facts: grantFacts(keep.id, asked.identity, requests),
     })
     return decisionOf(conclusion, { source: 'engine', policyVersion, batch, grant })
   }
 
+  /** Time has passed, and marks may have come, while it was fetched. */
+  const mayServe = ({ expiresAtMs, facts, held }: Grant): boolean =>
+    expiresAtMs > clock.nowMs() && feed.freshness() === 'fresh' && !feed.voids(facts, held)
+
   const answerShared = async (asked: Case, signal: () => AbortSignal): Promise<Decision | Refusal> => {
     const shared = asked.keep && (await store.getShared?.(asked.keep.id, signal()))
-    if (!shared || shared.expiresAtMs <= clock.nowMs()) {
+    if (!shared || !mayServe(shared)) {
       return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal, asked.http)))
     }
     store.put(shared)
@@ -105,7 +129,8 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     asked: Case,
     signal: () => AbortSignal,
   ): Decision | Refusal | Promise<Decision | Refusal> => {
-    if (store.getShared !== undefined && asked.keep !== null) return answerShared(asked, signal)
+    const mayShare = store.getShared !== undefined && asked.keep !== null && feed.freshness() === 'fresh'
+    if (mayShare) return answerShared(asked, signal)
     const answers = asked.engine.evaluate(asked.requests, signal, asked.http)
     if (answers instanceof Promise) return answers.then((known) => compared(asked, settle(asked, known)))
     return compared(asked, settle(asked, answers))
@@ -132,27 +157,37 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
       timedOut: unavailable(engine, `no answer within ${timeoutMs} ms`),
       abort: () => control().abort(),
       onEnd: () => {
-        if (keep !== null) flights.delete(keep.id)
+        if (keep !== null && flights.get(keep.id)?.asked === asked) flights.delete(keep.id)
       },
     })
-    if (keep !== null) flights.set(keep.id, flight)
+    if (keep !== null) flights.set(keep.id, { flight, asked })
     return flight.join(caller())
+  }
+
+  /** What was asked before a mark that covers it answers nobody who came after that mark. */
+  const joinable = (id: string): Flight<Decision> | null => {
+    const underWay = flights.get(id)
+    if (underWay === undefined) return null
+    const { flight, asked } = underWay
+    return feed.voids(grantFacts(id, asked.identity, asked.requests), asked.held) ? null : flight
   }
 
   return (question) => {
     if (question.route.access === 'public') return PUBLIC
     const asked = caseOf(question)
+    const freshness = feed.freshness()
+    // No mark covers somebody who has proved nothing.
+    if (freshness === 'lost' && asked.identity.credential.type !== 'anonymous') return LOST
     const id = asked.keep?.id
-    if (id === undefined) return ask(asked, question.signal)
+    if (id === undefined || freshness !== 'fresh') return ask(asked, question.signal)
     const grant = store.get(id)
     if (grant !== undefined) return grant.decision
-    const underWay = flights.get(id)
-    return underWay === undefined ? ask(asked, question.signal) : underWay.join(question.signal())
+    return joinable(id)?.join(question.signal()) ?? ask(asked, question.signal)
   }
 }
 
 /** Makes the case of a question; what is the same for all requests of a route is made once. */
-const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) => {
+const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOptions) => {
   const scopeTexts = new Map<number, string>()
 
   const scopeTextOf = (route: Route, engine: Engine, grant: RouteGrantConfig): string => {
@@ -175,7 +210,6 @@ const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) =
     if (engine === undefined || config === undefined) throw new Error(`the route ${route.name} has no engine`)
     // Every one of none is allowed: asking nothing must not be a way in.
     if (identity === null || requests.length === 0) throw new Error(`the route ${route.name} asks nothing`)
-    const { credential } = identity
     const policyVersion = engine.policyVersion()
     const keep =
       config !== null && bound.cacheable && engine.readsHttp !== true
@@ -187,16 +221,19 @@ const createCases = ({ engines, routes, mappingHashes, clock }: DecideOptions) =
       batch: bound.batch,
       http: (engine.readsHttp || shadow?.readsHttp) && request ? { request, body: bound.body } : undefined,
       shadow,
-      credential,
+      identity,
       policyVersion,
       askedAtMs: clock.nowMs(),
+      held: feed.position(),
       keep,
     }
   }
 }
 
-const expiry = ({ askedAtMs, credential }: Case, lifeMs: number): number =>
-  Math.min(askedAtMs + lifeMs, credential.expiresAt === undefined ? Infinity : credential.expiresAt * 1000)
+const expiry = ({ askedAtMs, identity }: Case, lifeMs: number): number => {
+  const { expiresAt = Infinity } = identity.credential
+  return Math.min(askedAtMs + lifeMs, expiresAt * 1000)
+}
 
 const unavailable = (engine: Engine, what: string): Refusal =>
   refuse('decide', 'engine_unavailable', `engine ${engine.name}: ${what}`)

@@ -13,9 +13,9 @@ export interface DecisionRecord {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string
   readonly decision: 'allow' | 'deny'
-  /** `allowed`, `denied`, or the code of the refusal. */
+  /** `allowed`, `denied`, the code of the refusal, or what became of a mark. */
   readonly code: string
-  /** `engine`, `grant`, `grant-shared`, `route`, or the stage that refused. */
+  /** `engine`, `grant`, `grant-shared`, `route`, `revocation` for a mark, or the stage that refused. */
   readonly source: string
   /** Why it was refused, for operators. */
   readonly detail?: string
@@ -54,6 +54,17 @@ export interface DecisionRecord {
   readonly grant?: { readonly id: string; readonly expires: string }
   /** What the mapping's expressions read. */
   readonly inputs?: JsonObject
+  /** What was taken back, or given again; such a record is about no request, and its `code` is `revoked` or `revocation_withdrawn`. */
+  readonly mark?: {
+    readonly id: string
+    readonly kind: string
+    readonly target: string
+    readonly effect: string
+    readonly reason: string
+    readonly by: string
+    /** RFC 3339. */
+    readonly expires: string
+  }
   readonly request: RecordedRequest
   readonly latencyUs: Readonly<Record<string, number>>
   readonly traceparent?: string

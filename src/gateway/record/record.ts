@@ -3,7 +3,7 @@ import type { AccessRequest, Subject } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
 import type { Credential } from '../../core/identity.ts'
-import type { RecordEntry } from '../../core/record-entry.ts'
+import type { RecordEntry, RecordedMark } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { RequestFacts } from '../../core/request.ts'
 import { randomUuidV7 } from '../../core/uuid.ts'
@@ -66,7 +66,7 @@ export const decisionRecord = (
   const { request, route, identity, bound } = entry
   const nowMs = by.clock.nowMs()
   const decision = isRefusal(entry.outcome) ? null : entry.outcome
-  const verdict = isRefusal(entry.outcome) ? refused(entry.outcome) : decided(entry.outcome)
+  const verdict = verdictOf(entry)
   const subject = bound?.accessRequests[0]?.subject ?? identity?.subject
   // Optional fields are left undefined, not left out: JSON.stringify drops them, and the object keeps one shape.
   const record: Unfinished<DecisionRecord> = {
@@ -98,6 +98,7 @@ export const decisionRecord = (
     grant: grantOf(decision),
     shadow: decision?.shadow,
     inputs: bound === null || isEmpty(bound.inputs) ? undefined : bound.inputs,
+    mark: entry.mark === undefined ? undefined : recordedMark(entry.mark),
     request: recordedRequest(request),
     latencyUs: entry.latencyUs,
     traceparent: request.traceparent,
@@ -109,6 +110,18 @@ export const decisionRecord = (
 
 type Verdict = Pick<Unfinished<DecisionRecord>, 'detail'> &
   Pick<DecisionRecord, 'decision' | 'code' | 'source'>
+
+const verdictOf = ({ outcome, mark }: RecordEntry): Verdict => {
+  if (isRefusal(outcome)) return refused(outcome)
+  if (mark === undefined) return decided(outcome)
+  const code = mark.what === 'published' ? 'revoked' : 'revocation_withdrawn'
+  return { decision: 'deny', code, source: 'revocation' }
+}
+
+const recordedMark = ({ what: _what, expiresAtMs, ...mark }: RecordedMark): DecisionRecord['mark'] => ({
+  ...mark,
+  expires: new Date(expiresAtMs).toISOString(),
+})
 
 const decided = ({ decision, source }: Decision): Verdict => ({
   decision,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { AccessRequest } from '../../../src/core/access-request.ts'
 import type { Bound, Decision } from '../../../src/core/decision.ts'
 import type { Credential } from '../../../src/core/identity.ts'
+import type { Log } from '../../../src/core/log.ts'
 import { isRefusal, type Refusal } from '../../../src/core/refusals.ts'
 import type { Route } from '../../../src/core/route.ts'
 import type { RouteGrantConfig } from '../../../src/gateway/decide/config.ts'
@@ -9,6 +10,8 @@ import { createDecide } from '../../../src/gateway/decide/decide.ts'
 import type { Engine, EngineAnswer, EngineAnswers } from '../../../src/gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../../../src/gateway/decide/grants/memory.ts'
 import type { GrantStore } from '../../../src/gateway/decide/grants/store.ts'
+import type { RevocationFeed } from '../../../src/gateway/decide/revocations/feed.ts'
+import { createLocalFeed } from '../../../src/gateway/decide/revocations/local-feed.ts'
 import type { Question } from '../../../src/gateway/pipeline.ts'
 import { type ManualClock, manualClock, START_MS } from './manual-clock.ts'
 
@@ -77,6 +80,7 @@ type Evaluate = (
 export interface World {
   readonly clock: ManualClock
   readonly store: GrantStore
+  readonly feed: RevocationFeed
   /** How often the engine was asked. */
   readonly asked: () => number
   readonly decide: ReturnType<typeof createDecide>
@@ -89,8 +93,28 @@ export interface WorldOptions {
   readonly grant?: RouteGrantConfig | null
   readonly engine?: Partial<Engine>
   readonly engineTimeoutMs?: number
-  readonly store?: (clock: ManualClock) => GrantStore
+  readonly store?: (clock: ManualClock, feed: RevocationFeed) => GrantStore
+  readonly feed?: RevocationFeed
 }
+
+const ignore = (): void => undefined
+const NO_LOG: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
+
+/** The feed of one process, without a file. */
+export const localFeed = (
+  clock: ManualClock,
+  more: Partial<Parameters<typeof createLocalFeed>[0]> = {},
+): RevocationFeed =>
+  createLocalFeed({
+    clock,
+    log: NO_LOG,
+    markLifeMs: 7 * 24 * 3_600_000,
+    maxMarks: 100,
+    file: null,
+    marks: [],
+    onPublished: ignore,
+    ...more,
+  })
 
 export const settled = (value: Decision | Refusal | Promise<Decision | Refusal>): Decision => {
   assert.ok(!(value instanceof Promise), 'answered later')
@@ -100,7 +124,10 @@ export const settled = (value: Decision | Refusal | Promise<Decision | Refusal>)
 
 export const world = (options: WorldOptions = {}): World => {
   const clock = manualClock()
-  const store = options.store?.(clock) ?? createMemoryStore({ clock, maxEntries: 100, maxBytes: 1_000_000 })
+  const feed = options.feed ?? localFeed(clock)
+  const store =
+    options.store?.(clock, feed) ??
+    createMemoryStore({ clock, maxEntries: 100, maxBytes: 1_000_000, marks: feed })
   const evaluate = options.evaluate ?? (() => [allow])
   let asked = 0
   const engine: Engine = {
@@ -117,10 +144,18 @@ export const world = (options: WorldOptions = {}): World => {
   const decide = createDecide({
     engines: new Map([['bank', engine]]),
     store,
+    feed,
     routes: [grant],
     mappingHashes: ['m'],
     clock,
     ...(options.engineTimeoutMs === undefined ? {} : { engineTimeoutMs: options.engineTimeoutMs }),
   })
-  return { clock, store, asked: () => asked, decide, now: (change) => settled(decide(questionOf(change))) }
+  return {
+    clock,
+    store,
+    feed,
+    asked: () => asked,
+    decide,
+    now: (change) => settled(decide(questionOf(change))),
+  }
 }

@@ -4,7 +4,16 @@ import { refuse } from '../../../src/core/refusals.ts'
 import type { EngineAnswer } from '../../../src/gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../../../src/gateway/decide/grants/memory.ts'
 import type { Grant } from '../../../src/gateway/decide/grants/store.ts'
-import { accountQuestions, allow, type Change, deny, questionOf, START_S, world } from './decide-world.ts'
+import {
+  accountQuestions,
+  allow,
+  type Change,
+  deny,
+  questionOf,
+  START_S,
+  type WorldOptions,
+  world,
+} from './decide-world.ts'
 import { START_MS } from './manual-clock.ts'
 
 const isDeeplyFrozen = (value: unknown): boolean =>
@@ -316,8 +325,9 @@ describe('an allow with obligations', () => {
 
 describe('a store that is shared', () => {
   const shared =
-    (grants: ReadonlyMap<string, Grant>) => (clock: Parameters<typeof createMemoryStore>[0]['clock']) => ({
-      ...createMemoryStore({ clock, maxEntries: 100, maxBytes: 1_000_000 }),
+    (grants: ReadonlyMap<string, Grant>): NonNullable<WorldOptions['store']> =>
+    (clock, marks) => ({
+      ...createMemoryStore({ clock, maxEntries: 100, maxBytes: 1_000_000, marks }),
       getShared: async (id: string) => grants.get(id),
     })
 
@@ -326,7 +336,7 @@ describe('a store that is shared', () => {
     const { grant } = first.now()
     const kept = first.store.get(grant?.id ?? '')
     assert.ok(kept !== undefined)
-    const second = world({ store: shared(new Map([[kept.id, kept]])) })
+    const second = world({ store: shared(new Map([[kept.id, kept]])), feed: first.feed })
     assert.deepEqual(await second.decide(questionOf()), { ...kept.decision, source: 'grant-shared' })
     assert.equal(second.now().source, 'grant')
     assert.equal(second.asked(), 0)
@@ -336,7 +346,7 @@ describe('a store that is shared', () => {
     const first = world()
     const kept = first.store.get(first.now().grant?.id ?? '')
     assert.ok(kept !== undefined)
-    const second = world({ store: shared(new Map([[kept.id, kept]])) })
+    const second = world({ store: shared(new Map([[kept.id, kept]])), feed: first.feed })
     second.clock.pass(15_000)
     const decision = await second.decide(questionOf())
     assert.ok('source' in decision && decision.source === 'engine')

@@ -1,36 +1,55 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../../core/clock.ts'
+import type { RevocationFeed } from '../revocations/feed.ts'
 import type { Grant, GrantStore } from './store.ts'
 
-interface Held {
+interface Kept {
   readonly grant: Grant
   /** Monotonic clock. */
   readonly endsAtUs: number
+  /** Of the marks, when it was found that none of them voids it; -1: not looked at yet. */
+  changes: number
 }
 
 // The key, the objects and their places in the map, rounded up (measured: 0.6 kB of heap, 0.9 kB of the process).
 const OVERHEAD_BYTES = 1024
 
+/** What a store has to know of the revocation feed. */
+export type VoidingMarks = Pick<RevocationFeed, 'changes' | 'voids'>
+
 /**
  * Grants of this process, bounded by count and bytes; the least recently used go first.
  *
  * A grant ends by whichever clock is first: the wall clock, which a credential's end is told in, or the
- * monotonic one, so that a wall clock that is set back extends nothing.
+ * monotonic one, so that a wall clock that is set back extends nothing. Whether a mark voids it is looked at when the
+ * marks have changed since it was last asked for.
  */
 export const createMemoryStore = (options: {
   readonly clock: Clock
   readonly maxEntries: number
   readonly maxBytes: number
+  readonly marks: VoidingMarks
 }): GrantStore => {
-  const { clock, maxEntries, maxBytes } = options
-  const grants = new LRUCache<string, Held>({ max: maxEntries, maxSize: maxBytes })
+  const { clock, maxEntries, maxBytes, marks } = options
+  const grants = new LRUCache<string, Kept>({ max: maxEntries, maxSize: maxBytes })
   let hits = 0
   let misses = 0
 
+  const isLive = ({ grant, endsAtUs }: Kept): boolean =>
+    clock.nowMs() < grant.expiresAtMs && clock.monotonicUs() < endsAtUs
+
+  const isVoid = (kept: Kept): boolean => {
+    const changes = marks.changes()
+    if (kept.changes === changes) return false
+    if (marks.voids(kept.grant.facts, kept.grant.held)) return true
+    kept.changes = changes
+    return false
+  }
+
   const find = (id: string): Grant | undefined => {
-    const held = grants.get(id)
-    if (held === undefined) return undefined
-    if (clock.nowMs() < held.grant.expiresAtMs && clock.monotonicUs() < held.endsAtUs) return held.grant
+    const kept = grants.get(id)
+    if (kept === undefined) return undefined
+    if (isLive(kept) && !isVoid(kept)) return kept.grant
     grants.delete(id)
     return undefined
   }
@@ -47,17 +66,20 @@ export const createMemoryStore = (options: {
       // Also false for NaN.
       if (!(leftMs > 0)) return
       const endsAtUs = clock.monotonicUs() + leftMs * 1000
-      grants.set(grant.id, { grant, endsAtUs }, { size: sizeOf(grant) })
+      grants.set(grant.id, { grant, endsAtUs, changes: -1 }, { size: sizeOf(grant) })
     },
     delete: (id) => {
       grants.delete(id)
     },
+    list: () =>
+      [...grants.values()].filter((kept) => isLive(kept) && !isVoid(kept)).map(({ grant }) => grant),
     stats: () => ({ entries: grants.size, hits, misses }),
   }
 }
 
-const sizeOf = ({ decision }: Grant): number => {
-  let characters = 0
+const sizeOf = ({ decision, facts }: Grant): number => {
+  let characters = facts.subject.length
+  for (const resource of facts.resources) characters += resource.length
   for (const evaluation of [decision, ...(decision.evaluations ?? [])]) {
     const { reasons, errors, advice = [], adminReason = '', userReason = '' } = evaluation
     for (const text of reasons) characters += text.length

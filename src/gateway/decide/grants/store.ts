@@ -1,4 +1,6 @@
 import type { Decision } from '../../../core/decision.ts'
+import type { GrantFacts } from '../revocations/mark-table.ts'
+import type { Held } from '../revocations/position.ts'
 
 /** A decision that is kept: an allow, or for as long as `denyTtl` says a deny. */
 export interface Grant {
@@ -10,8 +12,9 @@ export interface Grant {
   readonly expiresAtMs: number
   /** How long it lives from when the engine was asked, whatever becomes of the wall clock. */
   readonly lifeMs: number
-  /** Of the revocation feed, held before the engine was asked; null where there is no feed. */
-  readonly position: string | null
+  /** Of the revocation feed, before the engine was asked: a mark that came later may void it. */
+  readonly held: Held
+  readonly facts: GrantFacts
 }
 
 /** Counts since the store was made. */
@@ -28,6 +31,8 @@ export interface GrantStore {
   readonly get: (id: string) => Grant | undefined
   readonly put: (grant: Grant) => void
   readonly delete: (id: string) => void
+  /** Live grants of this process, in no order. */
+  readonly list: () => readonly Grant[]
   /** Of what is kept in this process. */
   readonly stats: () => GrantStats
   /**

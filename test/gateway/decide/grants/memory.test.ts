@@ -9,12 +9,18 @@ const grantOf = (id: string, lifeMs: number, reasons: readonly string[] = []): G
   decision: { decision: 'allow', reasons, errors: [], source: 'grant', policyVersion: 'v' },
   expiresAtMs: START_MS + lifeMs,
   lifeMs,
-  position: null,
+  held: 'e/0-0',
+  facts: { id, subject: 'User::alice', credential: 'j', resources: [] },
 })
+
+const NO_MARKS = { changes: () => 0, voids: () => false }
 
 const storeOf = (limits: { maxEntries?: number; maxBytes?: number } = {}) => {
   const clock = manualClock()
-  return { clock, store: createMemoryStore({ clock, maxEntries: 10, maxBytes: 1_000_000, ...limits }) }
+  return {
+    clock,
+    store: createMemoryStore({ clock, maxEntries: 10, maxBytes: 1_000_000, marks: NO_MARKS, ...limits }),
+  }
 }
 
 describe('the memory store', () => {
