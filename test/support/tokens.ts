@@ -11,6 +11,8 @@ export interface TestKey {
   readonly alg: string
   /** The public key as a key set has it, with `kid`, `alg` and `use`. */
   readonly jwk: JWK
+  /** The whole key, for a provider that is to sign with it; there is none for a shared secret. */
+  readonly privateJwk?: JWK
   /** A properly signed token; `header` members replace or add to `{ alg, kid, typ: 'JWT' }`. */
   readonly sign: (claims: Json, header?: Json) => Promise<string>
   /** The same over a payload that need not be JSON. */
@@ -20,7 +22,8 @@ export interface TestKey {
 /** Makes a key pair. @param alg such as `ES256` (the quickest to make), `RS256`, `EdDSA`. */
 export const makeKey = async (kid: string, alg = 'ES256'): Promise<TestKey> => {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
-  return signerOf(kid, alg, privateKey, { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' })
+  const signer = signerOf(kid, alg, privateKey, { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' })
+  return { ...signer, privateJwk: { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' } }
 }
 
 /** Signs with a shared secret, or with bytes that an attacker uses as one. */

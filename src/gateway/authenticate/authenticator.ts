@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Carrier } from '../../core/carrier.ts'
+import type { Ending } from '../../core/ending.ts'
 import type { Identity } from '../../core/identity.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { OwnAnswer } from '../../core/own-answer.ts'
@@ -94,6 +95,8 @@ export interface OwnRequest {
 export interface OwnAnswered {
   readonly identity: Identity | null
   readonly answer: OwnAnswer
+  /** To be known everywhere before the answer goes out; default none. */
+  readonly endings?: readonly Ending[]
 }
 
 /** A path that an authenticator answers itself, on every host: such as the way back from a sign-in. */

@@ -2,7 +2,7 @@ import { headerValues } from '../../core/headers.ts'
 import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
-import type { Preparation } from '../../core/settings.ts'
+import type { Preparation, Shared } from '../../core/settings.ts'
 import {
   type AuthenticatorBody,
   badCredential,
@@ -16,14 +16,15 @@ import { SUBJECT_OF_TOKEN } from './jwt-config.ts'
 import { type OidcConfig, oidcConfig, parameterProblem } from './oidc/config.ts'
 import { createEndedSessions } from './oidc/ended-sessions.ts'
 import { loginAddress, loginEndpoints } from './oidc/login.ts'
-import { logoutEndpoint } from './oidc/logout.ts'
+import { logoutEndpoints } from './oidc/logout.ts'
+import { createLogoutTokenCheck } from './oidc/logout-token.ts'
 import { asksForPage } from './oidc/page-request.ts'
 import { LOGIN_PATH, type OidcParts } from './oidc/parts.ts'
 import { createPendingLogins } from './oidc/pending-logins.ts'
 import { createOidcProvider } from './oidc/provider.ts'
 import { isProviderFailure, refusalOf } from './oidc/provider-failure.ts'
 import { createRenewal } from './oidc/renewal.ts'
-import { createSealer, deriveSecret, makeSecret, type Sealer } from './oidc/sealing.ts'
+import { createSealer, deriveSecret, makeSecret, type Sealer, sealingPurpose } from './oidc/sealing.ts'
 import { endOfUseMs, identityOf, type Session, sessionProblem } from './oidc/session.ts'
 import { cookieStore } from './oidc/session-store.ts'
 import { transportProblem } from './provider.ts'
@@ -112,7 +113,7 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
   const { name, cookie, config, toSubject, preparation } = ingredients
   const { clock, log, share } = preparation
   const { issuer, clientId, insecure, timeout: timeoutMs } = config
-  const seal = sealerOf(ingredients)
+  const sealers = sealersOf(ingredients)
   const keyOptions = {
     authenticator: name,
     publisher: { issuer },
@@ -133,22 +134,26 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
     parameters: config.parameters ?? {},
     clockToleranceMs: config.clockTolerance,
   })
-  const store = cookieStore(name, seal.sealer('session'))
+  const store = cookieStore(name, sealers.value('session'))
   const limits = { idleMs: config.session.idle, lifetimeMs: config.session.lifetime }
   const refreshBeforeMs = config.session.refreshBefore
   const parts: OidcParts = {
-    ...{ name, cookie, clientId, limits, refreshBeforeMs, toSubject, provider, store, clock, log },
+    ...{ name, cookie, issuer, clientId, limits, refreshBeforeMs, toSubject, provider, store, clock, log },
     afterLogout: config.afterLogout ?? null,
-    logins: createPendingLogins(name, cookie, seal.sealer('login')),
+    logins: createPendingLogins(name, cookie, sealers.value('login')),
     renewal: createRenewal({ provider, store, limits, refreshBeforeMs, clock }),
     ended: ended.value,
+    checkLogoutToken: createLogoutTokenCheck({
+      ...{ authenticator: name, issuer, clientId, clock, keys: keys.value },
+      clockToleranceMs: config.clockTolerance,
+    }),
   }
   return {
     challenge: { scheme: 'Cookie', parameters: [`login="${LOGIN_PATH}"`] },
     declines: () => null,
     authenticate: (presented, circumstances) => authenticate(parts, presented, circumstances),
     signIn: (request) => signInAt(parts, request),
-    endpoints: [...loginEndpoints(parts), logoutEndpoint(parts)],
+    endpoints: [...loginEndpoints(parts), ...logoutEndpoints(parts)],
     fromClaims: (claims) => {
       const seconds = Math.floor(clock.nowMs() / 1000)
       const idToken = `.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
@@ -160,7 +165,7 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
       )
     },
     close: () => {
-      seal.release()
+      sealers.release()
       ended.release()
       keys.release()
       provider.close()
@@ -168,17 +173,16 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
   }
 }
 
-/** Sealed for one authenticator and one provider: what another one has said counts for nothing here. */
-const sealerOf = ({ name, config, secrets, preparation }: Ingredients) => {
+type SealerFor = (what: 'session' | 'login') => Sealer
+
+const sealersOf = ({ name, config, secrets, preparation }: Ingredients): Shared<SealerFor> => {
   const { issuer, clientId } = config
-  const purposeOf = (purpose: string): string => JSON.stringify([purpose, name, issuer, clientId])
-  if (secrets !== null) {
-    return {
-      sealer: (purpose: string): Sealer => createSealer(secrets, purposeOf(purpose)),
-      release: () => {},
-    }
-  }
-  const made = preparation.share(`session secret: ${purposeOf('')}`, () => ({
+  const sealerWith =
+    (known: Secrets): SealerFor =>
+    (what) =>
+      createSealer(known, sealingPurpose(what, { name, issuer, clientId }))
+  if (secrets !== null) return { value: sealerWith(secrets), release: () => undefined }
+  const made = preparation.share(`session secret: ${JSON.stringify([name, issuer, clientId])}`, () => ({
     secret: makeSecret(),
     close: () => undefined,
   }))
@@ -186,10 +190,7 @@ const sealerOf = ({ name, config, secrets, preparation }: Ingredients) => {
     { authenticator: name },
     'Sessions end with this process, and are not known to others: give the authenticator "secrets"',
   )
-  return {
-    sealer: (purpose: string): Sealer => createSealer([made.value.secret], purposeOf(purpose)),
-    release: made.release,
-  }
+  return { value: sealerWith([made.value.secret]), release: made.release }
 }
 
 const signInAt = ({ name }: OidcParts, request: CanonicalRequest): string | null =>
@@ -204,13 +205,14 @@ const authenticate = async (
   const session = await store.load(value)
   if (session === null) return badSession(parts, request, 'the cookie is no session of ours')
   if (isRefusal(session)) return session
-  if (ended.has(session.id)) return badSession(parts, request, 'the session was ended')
+  const isEnded = ended.watch(session)
+  if (isEnded()) return badSession(parts, request, 'the session was ended')
   const problem = sessionProblem(session, limits, nowMs)
   if (problem !== null) return badSession(parts, request, problem)
   const dueAtMs = renewal.dueAtMs(session)
   if (nowMs < dueAtMs) {
     const identity = identify(parts, session)
-    const keep = { untilMs: dueAtMs, vouched: () => !ended.has(session.id) }
+    const keep = { untilMs: dueAtMs, vouched: () => !isEnded() }
     return isRefusal(identity) ? identity : { identity, keep }
   }
   const renewed = await renewal.renew(value, session)

@@ -1,3 +1,4 @@
+import type { Ending } from '../../../core/ending.ts'
 import { headerValues } from '../../../core/headers.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
 import { readSessionCookie } from '../session-cookies.ts'
@@ -5,20 +6,27 @@ import type { OidcParts } from './parts.ts'
 import { endOfLifeMs, type Session } from './session.ts'
 import { isSession } from './session-store.ts'
 
-/**
- * Ends the session that a browser came with, if it has one: its cookies are good for nothing from here on.
- *
- * @returns the session, and the `Cookie` field that it came in.
- */
+/** What a browser came with, which is good for nothing from here on. */
+export interface EndedSession {
+  /** Null when there was none. */
+  readonly session: Session | null
+  /** The `Cookie` field that it came in. */
+  readonly header: string
+  readonly endings: readonly Ending[]
+}
+
+/** Ends the session that a browser came with, if it has one. The login at the provider may go on, and begin another. */
 export const endSession = async (
   { cookie, store, ended, limits }: OidcParts,
   request: CanonicalRequest,
-): Promise<{ readonly session: Session | null; readonly header: string }> => {
+  nowMs: number,
+  reason: string,
+): Promise<EndedSession> => {
   const header = headerValues(request.headers, 'cookie').join('; ')
   const value = readSessionCookie(header, cookie, request)
-  if (value === null) return { session: null, header }
-  const session = await store.load(value)
-  if (!isSession(session)) return { session: null, header }
-  ended.add(session.id, endOfLifeMs(session, limits))
-  return { session, header }
+  const session = value === null ? null : await store.load(value)
+  if (!isSession(session)) return { session: null, header, endings: [] }
+  ended.add('id', session.id, nowMs)
+  const untilMs = endOfLifeMs(session, limits)
+  return { session, header, endings: [{ kind: 'credential', target: session.id, reason, untilMs }] }
 }

@@ -81,13 +81,13 @@ const endLogin = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswere
   if (isProviderFailure(tokens)) return refused(refusalOf(name, tokens, AGAIN))
   const opened = await openSession(parts, asked, tokens)
   if (isRefusal(opened)) return refused(opened)
-  const { identity, setCookies } = opened
+  const { identity, endings, setCookies } = opened
   const answer = {
     kind: 'redirect',
     location: login.returnTo,
     setCookies: [...setCookies, ...forgotten],
   } as const
-  return { identity, answer }
+  return { identity, answer, endings }
 }
 
 /** Two readers of a repeated parameter could see two answers. */
@@ -114,7 +114,8 @@ const openSession = async (parts: OidcParts, { request, nowMs }: OwnRequest, tok
   if (isRefusal(identity)) return identity
   const value = await store.save(session, null)
   if (typeof value !== 'string') return value
-  const { header } = await endSession(parts, request)
+  const { header, endings } = await endSession(parts, request, nowMs, 'signed in anew')
   const maxAgeSeconds = Math.floor((endOfUseMs(session, limits) - nowMs) / 1000)
-  return { identity, setCookies: writeSessionCookie(cookie, { value, maxAgeSeconds }, header, request) }
+  const setCookies = writeSessionCookie(cookie, { value, maxAgeSeconds }, header, request)
+  return { identity, endings, setCookies }
 }

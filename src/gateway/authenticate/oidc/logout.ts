@@ -1,22 +1,37 @@
-import { isRefusal, type Refusal } from '../../../core/refusals.ts'
+import type { Ending } from '../../../core/ending.ts'
+import { isRefusal, type Refusal, refuse } from '../../../core/refusals.ts'
 import type { OwnAnswered, OwnEndpoint, OwnRequest } from '../authenticator.ts'
 import { crossOriginChange, originOfRequest } from '../same-origin.ts'
 import { cookieName, writeSessionCookie } from '../session-cookies.ts'
 import { endSession } from './end-session.ts'
-import { LOGOUT_PATH, type OidcParts } from './parts.ts'
+import { addressedTo, type LogoutToken } from './logout-token.ts'
+import { BACKCHANNEL_LOGOUT_PATH, LOGOUT_PATH, type OidcParts } from './parts.ts'
 import { isProviderFailure } from './provider-failure.ts'
 import { identityOf } from './session.ts'
 
-/** The way out. @see https://openid.net/specs/openid-connect-rpinitiated-1_0.html */
-export const logoutEndpoint = (parts: OidcParts): OwnEndpoint => ({
-  path: LOGOUT_PATH,
-  methods: ['GET', 'POST'],
-  takes: ({ request, query }) => {
-    const named = query.get('authenticator')
-    return named === null ? hasCookie(parts, request) : named === parts.name
+/**
+ * The ways out: by the person, and by the provider.
+ *
+ * @see https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+ * @see https://openid.net/specs/openid-connect-backchannel-1_0.html
+ */
+export const logoutEndpoints = (parts: OidcParts): readonly OwnEndpoint[] => [
+  {
+    path: LOGOUT_PATH,
+    methods: ['GET', 'POST'],
+    takes: ({ request, query }) => {
+      const named = query.get('authenticator')
+      return named === null ? hasCookie(parts, request) : named === parts.name
+    },
+    serve: (asked) => logOut(parts, asked),
   },
-  serve: (asked) => logOut(parts, asked),
-})
+  {
+    path: BACKCHANNEL_LOGOUT_PATH,
+    methods: ['POST'],
+    takes: (asked) => addressedTo(logoutTokenOf(asked), parts),
+    serve: (asked) => hearOfLogout(parts, asked),
+  },
+]
 
 const hasCookie = ({ cookie }: OidcParts, request: OwnRequest['request']): boolean => {
   const base = cookieName(cookie, request)
@@ -28,15 +43,15 @@ const hasCookie = ({ cookie }: OidcParts, request: OwnRequest['request']): boole
  *
  * A link may do it; what comes from a page of another origin may not.
  */
-const logOut = async (parts: OidcParts, { request }: OwnRequest): Promise<OwnAnswered | Refusal> => {
+const logOut = async (parts: OidcParts, { request, nowMs }: OwnRequest): Promise<OwnAnswered | Refusal> => {
   const { cookie, clientId, afterLogout, provider, limits, name, toSubject } = parts
   const isLink = request.method === 'GET' && !tellsWhere(request)
   const trespass = isLink ? null : crossOriginChange(request)
   if (trespass !== null) return trespass
-  const { session, header } = await endSession(parts, request)
+  const { session, header, endings } = await endSession(parts, request, nowMs, 'signed out')
   const setCookies = writeSessionCookie(cookie, { value: '', maxAgeSeconds: 0 }, header, request)
-  const identity = session === null ? null : identityOf(name, session, limits, toSubject)
-  const known = identity === null || isRefusal(identity) ? null : identity
+  const found = session === null ? null : identityOf(name, session, limits, toSubject)
+  const identity = found === null || isRefusal(found) ? null : found
   const location = await provider.endSessionUrl({
     client_id: clientId,
     ...(session === null ? {} : { id_token_hint: session.idToken }),
@@ -47,12 +62,41 @@ const logOut = async (parts: OidcParts, { request }: OwnRequest): Promise<OwnAns
   if (location === null || isProviderFailure(location)) {
     const title = 'You are signed out'
     const text = 'You may still be signed in at the identity provider.'
-    return { identity: known, answer: { kind: 'page', title, text, setCookies } }
+    return { identity, endings, answer: { kind: 'page', title, text, setCookies } }
   }
-  return { identity: known, answer: { kind: 'redirect', location, setCookies } }
+  return { identity, endings, answer: { kind: 'redirect', location, setCookies } }
 }
 
 /** True when the browser says by which page it was sent; one that was typed in, or an old browser, says nothing. */
 const tellsWhere = ({ headers, names }: OwnRequest['request']): boolean =>
   names.includes('origin') ||
   headers.some((text, index) => names[(index - 1) / 2] === 'sec-fetch-site' && text !== 'none')
+
+const logoutTokenOf = ({ body }: OwnRequest): string =>
+  new URLSearchParams(body?.toString('utf8') ?? '').get('logout_token') ?? ''
+
+/** The provider says so itself, from machine to machine. */
+const hearOfLogout = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswered | Refusal> => {
+  const { ended, checkLogoutToken } = parts
+  const token = await checkLogoutToken(logoutTokenOf(asked))
+  if (isRefusal(token)) return token
+  const ending = endingOf(parts, token, asked.nowMs)
+  if (isRefusal(ending)) return ending
+  if (token.sid === null) ended.add('sub', String(token.claims.sub), asked.nowMs)
+  else ended.add('sid', token.sid, asked.nowMs)
+  return { identity: null, endings: [ending], answer: { kind: 'done' } }
+}
+
+/** One login where the token names it, else all of the person's until now. */
+const endingOf = (
+  { name, limits, toSubject }: OidcParts,
+  { sid, claims }: LogoutToken,
+  nowMs: number,
+): Ending | Refusal => {
+  const common = { reason: 'the provider says that it is over', untilMs: nowMs + limits.lifetimeMs }
+  if (sid !== null) return { kind: 'session', target: sid, ...common }
+  const subject = toSubject(claims)
+  if (!isRefusal(subject)) return { kind: 'subject', target: `${subject.type}::${subject.id}`, ...common }
+  const detail = `${name}: a logout token names nobody by whom subjects are known here: ${subject.detail}`
+  return refuse('authenticate', 'bad_request', detail)
+}

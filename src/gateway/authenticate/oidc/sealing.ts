@@ -14,6 +14,12 @@ interface Key {
   readonly bytes: Uint8Array
 }
 
+/** Sealed for one authenticator and one provider: what another one has said counts for nothing here. */
+export const sealingPurpose = (
+  what: 'session' | 'login',
+  { name, issuer, clientId }: { readonly name: string; readonly issuer: string; readonly clientId: string },
+): string => JSON.stringify([what, name, issuer, clientId])
+
 /**
  * Makes a sealer: JWE in compact form, `dir` with `A256GCM`.
  *
