@@ -1,5 +1,5 @@
 /** What a listener speaks: who asks, and how it is told. */
-export const DIALECTS = ['proxy', 'forward-auth', 'ext-authz-http'] as const
+export const DIALECTS = ['proxy', 'forward-auth', 'ext-authz-http', 'ext-authz-grpc'] as const
 
 /**
  * `proxy`: the caller's own request, which is forwarded. Every other dialect is a proxy's question about a request that

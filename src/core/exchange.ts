@@ -16,6 +16,19 @@ export interface RequestHead {
   readonly tls: boolean
   /** What the caller has shown where the listener asks for a client certificate; it has been checked. */
   readonly peerCertificate?: PeerCertificate | null
+  /** Of a listener that speaks `ext-authz-grpc` alone. */
+  readonly askedBy?: AskedBy
+}
+
+/** What Envoy says of a request, beside the request, where it asks by gRPC. */
+export interface AskedBy {
+  /** The peer of its own connection; empty when that is no IP address. */
+  readonly sourceAddress: string
+  readonly scheme: string
+  /** True when headers that were repeated cannot be told from those with a comma. */
+  readonly isMerged: boolean
+  /** True when it names a part of the target that does not belong to the path. */
+  readonly hasOddParts: boolean
 }
 
 /** The way back to the caller. */

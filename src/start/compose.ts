@@ -93,6 +93,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
         ...carriers.flatMap(headerOf),
         ...believedHeaders(configuration),
       ]),
+      unrepeatableHeaders: new Set([...decidedHeaders, ...carriers.flatMap(headerOf), 'authorization']),
       endpoints: endpoints.routes,
       unmatched,
       clock,

@@ -5,7 +5,7 @@ import { splitBind } from '../core/bind-address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { LimitsConfig } from '../gateway/accept/config.ts'
-import { createListener, type Listener } from '../gateway/accept/listener.ts'
+import { createListener, type Listener, type ListenerDeps } from '../gateway/accept/listener.ts'
 import type { Pipeline } from '../gateway/pipeline.ts'
 import { type NotStarted, notStarted, type WorkerPlace } from './options.ts'
 
@@ -185,13 +185,22 @@ const keysOf = (listeners: readonly ConfiguredListener[]): ReadonlyMap<string, C
   return keys
 }
 
+/** What most gateways do not speak is not loaded before it is needed. */
+const createListenerFor =
+  (speaks: ConfiguredListener['speaks']) =>
+  async (deps: ListenerDeps): Promise<Listener> => {
+    if (speaks !== 'ext-authz-grpc') return createListener(deps)
+    const { createGrpcListener } = await import('../gateway/accept/grpc/grpc-listener.ts')
+    return createGrpcListener(deps)
+  }
+
 const openListener = async (
   key: string,
   config: ConfiguredListener,
   limits: LimitsConfig,
   { pipeline, clock, log }: PortsOptions,
 ): Promise<OpenListener | Error> => {
-  const listener = createListener({
+  const listener = await createListenerFor(config.speaks)({
     config,
     tls: config.material,
     limits,

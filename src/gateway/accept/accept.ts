@@ -31,6 +31,8 @@ export interface AcceptDeps {
   readonly listeners: ReadonlyMap<string, AcceptListener>
   /** Lower-case names that Sallyport or a route sets, believes, or takes credentials from. */
   readonly guardedHeaders: ReadonlySet<string>
+  /** Lower-case names of what a decision looks at, and of what carries credentials. */
+  readonly unrepeatableHeaders?: ReadonlySet<string>
   /** By path: what authenticators answer themselves, and by which methods. */
   readonly endpoints?: ReadonlyMap<string, { readonly route: Route; readonly methods: ReadonlySet<string> }>
   /** Takes what no route is for, so that the caller is asked who it is first; null: refused at once. */
@@ -58,7 +60,11 @@ interface Parts {
  */
 export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
   const checkHeaders = createHeaderCheck(deps.guardedHeaders)
-  const doors = new Map([...deps.listeners].map(([id, listener]) => [id, createDoor(listener)] as const))
+  const doors = new Map(
+    [...deps.listeners].map(
+      ([id, listener]) => [id, createDoor(listener, deps.unrepeatableHeaders)] as const,
+    ),
+  )
 
   const readParts = (
     head: RequestHead,

@@ -44,7 +44,7 @@ export const listenerConfig = (s: Settings) =>
       .enum(DIALECTS)
       .default('proxy')
       .describe(
-        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. ext-authz-http: the same for the HTTP service of Envoy ext_authz. Default proxy',
+        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. ext-authz-http and ext-authz-grpc: the same for Envoy ext_authz, by HTTP or gRPC. Default proxy',
       ),
     pathPrefix: z
       .string()

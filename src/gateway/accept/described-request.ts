@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { RequestHead } from '../../core/exchange.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Client } from './client-address.ts'
@@ -13,6 +14,9 @@ export const NOT_OF_THE_REQUEST: ReadonlySet<string> = new Set([
   ...['connection', 'content-length', 'expect', 'http2-settings', 'keep-alive', 'proxy-connection', 'te'],
   ...['trailer', 'transfer-encoding'],
 ])
+
+/** Those that Node's parser takes. */
+export const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 export const UNTRUSTED = refuse(
   'accept',

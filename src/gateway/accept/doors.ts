@@ -21,20 +21,28 @@ export interface Door {
   readonly readCertificate: ReturnType<typeof createCertificateReader>
 }
 
-export const createDoor = (listener: AcceptListener): Door => ({
+/** @param unrepeatable lower-case names of what a decision looks at, and of what carries credentials. */
+export const createDoor = (listener: AcceptListener, unrepeatable: ReadonlySet<string> = NOTHING): Door => ({
   dialect: listener.speaks ?? 'proxy',
-  described: describedBy(listener),
+  described: describedBy(listener, unrepeatable),
   readClient: createClientReader(listener.trustedProxies),
   readCertificate: createCertificateReader(listener.trustedProxies),
 })
 
-const describedBy = ({ trustedProxies, speaks = 'proxy', pathPrefix }: AcceptListener): Door['described'] => {
+const NOTHING: ReadonlySet<string> = new Set()
+
+const describedBy = (
+  { trustedProxies, speaks = 'proxy', pathPrefix }: AcceptListener,
+  unrepeatable: ReadonlySet<string>,
+): Door['described'] => {
   switch (speaks) {
     case 'proxy':
       return null
     case 'forward-auth':
       return createForwardAuthReader(createPeerTrust(trustedProxies))
     case 'ext-authz-http':
-      return createExtAuthzReader(createPeerTrust(trustedProxies), pathPrefix ?? '')
+      return createExtAuthzReader(createPeerTrust(trustedProxies), { pathPrefix: pathPrefix ?? '' })
+    case 'ext-authz-grpc':
+      return createExtAuthzReader(createPeerTrust(trustedProxies), { unrepeatable })
   }
 }

@@ -1,16 +1,19 @@
-import { METHODS } from 'node:http'
 import type { RequestHead } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import { canonicalHost } from './canonical-host.ts'
 import type { PeerTrust } from './client-address.ts'
-import { badQuestion, type DescribedRequest, NOT_OF_THE_REQUEST, UNTRUSTED } from './described-request.ts'
+import {
+  badQuestion,
+  type DescribedRequest,
+  KNOWN_METHODS,
+  NOT_OF_THE_REQUEST,
+  UNTRUSTED,
+} from './described-request.ts'
 
 const READ = ['method', 'proto', 'host', 'uri', 'for'] as const
 
 const OF_THE_QUESTION: ReadonlySet<string> = new Set(['forwarded', 'host'])
-
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 // Traefik says ws and wss of a request to upgrade.
 const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([

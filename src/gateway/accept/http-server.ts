@@ -1,6 +1,6 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as TcpServer } from 'node:net'
 import { joinBind, splitBind } from '../../core/bind-address.ts'
 import type { LimitsConfig } from './config.ts'
 import type { TlsSwitch } from './tls.ts'
@@ -48,7 +48,7 @@ export const applyLimits = (server: Server, limits: LimitsConfig): void => {
 }
 
 /** @returns `host:port`, with the port that the system gave for port 0. */
-export const listen = (server: Server, bind: string): Promise<string> =>
+export const listen = (server: TcpServer, bind: string): Promise<string> =>
   new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(splitBind(bind), () => {

@@ -65,7 +65,7 @@ const ignore = (): void => undefined
 export const bringsBody = (dialect: Dialect | undefined, { headers }: RequestHead): boolean => {
   if (dialect === undefined) return true
   const said = headerValues(headers, 'x-envoy-auth-partial-body')
-  return dialect === 'ext-authz-http' && said.length === 1 && said[0] === 'false'
+  return dialect !== 'forward-auth' && said.length === 1 && said[0] === 'false'
 }
 
 export const BODY_NOT_THERE = refuse(

@@ -14,7 +14,7 @@ const NO_CONTENT = ['Content-Length', '0', 'Cache-Control', 'no-store']
  * @param changes what the proxy is to do to the caller's own headers, given those that are set.
  */
 export const permit = (
-  { exchange, accepted, bound, decisionId }: Passage,
+  { exchange, accepted, identity, bound, decisionId }: Passage,
   assertion: string | null,
   changes: (given: readonly string[]) => HeaderChanges,
 ): true => {
@@ -22,12 +22,14 @@ export const permit = (
   if (assertion !== null) given.push('Sallyport-Assertion', assertion)
   given.push(...bound.headers)
   const changed = canRemove(accepted.dialect) ? told(changes(given)) : []
-  exchange.reply.head(200, '', [...NO_CONTENT, ...given, ...changed])
+  const framing = accepted.dialect === 'ext-authz-grpc' ? [] : NO_CONTENT
+  const cookies = (identity?.setCookies ?? []).flatMap((cookie) => ['Set-Cookie', cookie])
+  exchange.reply.head(200, '', [...framing, ...given, ...changed, ...cookies])
   exchange.reply.end()
   return true
 }
 
-const canRemove = (dialect: Dialect | undefined): boolean => dialect === 'ext-authz-http'
+const canRemove = (dialect: Dialect | undefined): boolean => dialect !== 'forward-auth'
 
 /** @see https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/ext_authz_filter */
 const told = ({ set, remove }: HeaderChanges): readonly string[] => [
