@@ -5,6 +5,7 @@ import type { Explanation, Identify } from './gateway/explain.ts'
 import type { AskedRequest } from './gateway/explain-request.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
 import type { Head } from './gateway/record/heads.ts'
+import { createStreams } from './gateway/streams.ts'
 import { createAdminDeps, type Overview } from './start/admin-deps.ts'
 import { failedTests } from './start/edit-tests.ts'
 import { createEstate, createGeneration, type Estate, type Generation } from './start/generation.ts'
@@ -105,11 +106,14 @@ const startLoaded = async (
   for (const { message, file: place, line } of findings) log.warn({ file: place, line }, message)
   const generation = build(configuration, estate, options)
   if ('findings' in generation) return generation
-  const pipeline = createPipeline({ current: () => running.generation.stages, clock, log })
+  const current = (): Stages => running.generation.stages
+  const streams = createStreams({ current, clock, log })
+  const pipeline = createPipeline({ current, streams, clock, log })
   const overview: Overview = {
     generation: () => running.generation,
     configStatus: () => running.status(),
     connections: () => running.ports.connections(),
+    streams: streams.counts,
     unready: () => (running.state === 'serving' ? [] : [running.state]),
   }
   const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, { clock, log })

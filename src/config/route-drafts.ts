@@ -6,6 +6,7 @@ import { resolveCors } from '../gateway/enforce/cors-config.ts'
 import { isMap, type Part } from './parse-part.ts'
 import type { RouteInMap, RouteMap } from './read-route-maps.ts'
 import type { Defaults, RouteEntry } from './routes-schema.ts'
+import { resolveStream } from './stream-field.ts'
 
 /** A route with what it takes from its file's defaults; names in it may still be wrong. */
 export interface RouteDraft {
@@ -44,6 +45,7 @@ const draft = (
   const { part } = inMap
   const isPublic = entry.access === 'public'
   const shadow = entry.shadow ?? defaults.shadow
+  const stream = resolveStream(entry.stream, defaults.stream)
   const route: Route = {
     index,
     name: entry.name,
@@ -56,6 +58,7 @@ const draft = (
     engine: isPublic ? '' : (entry.engine ?? defaults.engine ?? ''),
     upstream: entry.upstream ?? defaults.upstream ?? '',
     ...(shadow === undefined || isPublic ? {} : { shadow }),
+    ...(stream === undefined ? {} : { stream }),
     ...(entry.cors === undefined ? {} : { cors: resolveCors(entry.cors, matchMethods(entry.match)) }),
   }
   return {

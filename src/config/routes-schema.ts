@@ -5,7 +5,9 @@ import { requireConfig } from '../gateway/authenticate/requirement.ts'
 import { routeMappingFields } from '../gateway/bind/config.ts'
 import { routeGrantField } from '../gateway/decide/config.ts'
 import { corsConfig } from '../gateway/enforce/cors-config.ts'
+
 import { entryName, hostPattern, label } from './names.ts'
+import { streamField } from './stream-field.ts'
 
 const authenticate = () =>
   z
@@ -30,6 +32,7 @@ export const defaultsSchema = (s: Settings) =>
     mode: mode().optional(),
     shadow: entryName().optional().describe('Engine that is asked too, for the record only'),
     grant: routeGrantField(s),
+    stream: streamField(s),
   })
 
 export type Defaults = z.infer<ReturnType<typeof defaultsSchema>>
@@ -61,6 +64,7 @@ export const routeSchema = (s: Settings) =>
       .describe('What the caller must have shown beyond being known, default nothing more'),
     ...routeMappingFields(s),
     grant: routeGrantField(s),
+    stream: streamField(s),
     shadow: entryName().optional().describe('Engine that is asked too, for the record only; default none'),
     cors: corsConfig(s)
       .optional()

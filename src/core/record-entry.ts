@@ -3,6 +3,7 @@ import type { Identity } from './identity.ts'
 import type { Refusal } from './refusals.ts'
 import type { RequestFacts } from './request.ts'
 import type { Route } from './route.ts'
+import type { StreamEnd } from './stream.ts'
 
 /** A mark that was published or withdrawn. */
 export interface RecordedMark {
@@ -36,4 +37,6 @@ export interface RecordEntry {
   readonly latencyUs: Readonly<Record<string, number>>
   /** What this record is about, if not about a request; it allows nothing. */
   readonly mark?: RecordedMark
+  /** How what was let through has ended; only in a record that follows another. */
+  readonly stream?: StreamEnd
 }

@@ -1,5 +1,6 @@
 import type { Cors } from './cors.ts'
 import type { Requirement } from './requirement.ts'
+import type { StreamRules } from './stream.ts'
 
 /** What every stage knows of a route; each stage keeps its own compiled part by `index`. */
 export interface Route {
@@ -23,6 +24,8 @@ export interface Route {
   readonly shadow?: string
   /** The path of an endpoint that authenticators answer themselves; left out: it is none. */
   readonly endpoint?: string
+  /** How its streams live on; left out: by the defaults. */
+  readonly stream?: StreamRules
   /** Left out: the gateway leaves CORS to the application. */
   readonly cors?: Cors
 }

@@ -1,14 +1,16 @@
 import type { Clock } from '../core/clock.ts'
-import { corsHeaders } from '../core/cors.ts'
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Exchange, RequestHead } from '../core/exchange.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { RecordEntry } from '../core/record-entry.ts'
-import { isRefusal, type Refusal, type RefusalCode, refuse, type Stage } from '../core/refusals.ts'
+import { isRefusal, type Refusal, refuse, type Stage } from '../core/refusals.ts'
 import type { Accepted, CanonicalRequest, RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
+import type { StreamEnd, StreamLease } from '../core/stream.ts'
 import { randomUuidV7 } from '../core/uuid.ts'
+import { begin, OBSERVABLE, OBSERVED_DENY, type Progress, readable } from './progress.ts'
+import type { Streams } from './streams.ts'
 
 type Later<T> = T | Promise<T>
 export type RefusedRequest = Refusal & { readonly request: RequestFacts }
@@ -38,10 +40,14 @@ export interface Stages {
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Promise<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
+  /** The route by whose rules a stream of a route of this name is decided again; null: there is none any more. */
+  readonly streamRoute?: (name: string) => Route | null
   /** What is held of the revocation feed, and whether a mark that came later concerns this request. */
   readonly revocations?: {
     readonly held: () => string
     readonly concern: (identity: Identity, bound: Bound, held: string) => boolean
+    /** While it stays the same, so do the answers of `concern`. */
+    readonly changes?: () => number
   }
   /** Told of each request that begins by these stages, and of its end: as many times each. */
   readonly usage?: { readonly began: () => void; readonly ended: (durationUs: number) => void }
@@ -72,29 +78,8 @@ export interface Passage {
   readonly bound: Bound
   readonly decision: Decision
   readonly decisionId: string
-}
-
-/** How far a request has come; filled in by the pipeline alone, and read when it is recorded. */
-interface Progress {
-  readonly stages: Stages
-  readonly exchange: Exchange
-  readonly latencyUs: Record<string, number>
-  /** Monotonic clock. */
-  readonly beganUs: number
-  /** Of the revocation feed when it began. */
-  readonly held: string | undefined
-  stage: Stage
-  over: boolean
-  waited: boolean
-  request: RequestFacts | null
-  route: Route | null
-  identity: Identity | null
-  bound: Bound | null
-  body: Buffer | null
-  /** Why an observed request would have been refused before it was bound. */
-  observed: Refusal | null
-  /** Id of the record that was written for this request, if any. */
-  recordedId: string | null
+  /** What it lives on; left out: nobody ends it. */
+  readonly lease?: StreamLease
 }
 
 export interface Pipeline {
@@ -112,10 +97,12 @@ export interface Pipeline {
  */
 export const createPipeline = (deps: {
   readonly current: () => Stages
+  /** Supervises what was let through; left out: nobody does. */
+  readonly streams?: Streams
   readonly clock: Clock
   readonly log: Log
 }): Pipeline => {
-  const { current, clock, log } = deps
+  const { current, clock, log, streams } = deps
 
   const accept = (exchange: Exchange, body: Buffer | null): void => {
     const progress = begin(current(), exchange, body, clock.monotonicUs())
@@ -247,33 +234,33 @@ export const createPipeline = (deps: {
     const decisionId = accepted.request.id
     if (!write(progress, decisionId, outcome, decision.decision !== 'allow')) return end(progress)
     progress.stage = 'enforce'
-    const passage = { exchange, accepted, identity, bound, decision, decisionId }
+    const allowed = { accepted, identity, bound, decision, decisionId }
+    const lease = accepted.route.upstream === '' ? undefined : streams?.open(allowed, progress.held)
+    const passage = lease === undefined ? { exchange, ...allowed } : { exchange, ...allowed, lease }
     after(progress, stages.forward(passage), (result) => {
-      if (result === true) end(progress)
-      else stop(progress, result)
+      if (result === true) {
+        if (lease?.isLeft() === false) lease.ended('complete')
+        return end(progress)
+      }
+      const cut = lease?.refused() ?? null
+      lease?.ended('application')
+      stop(progress, result, result, cut)
     })
   }
 
   /** Records an end that is not a forward, then answers; an unrecorded end is answered as such. */
-  const stop = (progress: Progress, refusal: Refusal, outcome: Decision | Refusal = refusal): void => {
+  const stop = (
+    progress: Progress,
+    refusal: Refusal,
+    outcome: Decision | Refusal = refusal,
+    stream: StreamEnd | null = null,
+  ): void => {
     const id = progress.recordedId === null && progress.request !== null ? progress.request.id : newId()
-    if (write(progress, id, outcome)) {
+    if (write(progress, id, outcome, false, stream)) {
       const named = progress.recordedId === id ? id : null
       progress.stages.refuse(progress.exchange, readable(progress, refusal), named)
     }
     end(progress)
-  }
-
-  /**
-   * With the route's CORS fields, so that a page can tell a refusal from a broken network, and with the session that
-   * was renewed for this request: the one before it may be of no use any more.
-   */
-  const readable = ({ route, exchange, identity }: Progress, refusal: Refusal): Refusal => {
-    const setCookies = identity?.setCookies ?? []
-    if (route?.cors === undefined && setCookies.length === 0) return refusal
-    const cors = route?.cors === undefined ? [] : corsHeaders(route.cors, exchange.head.headers)
-    const cookies = setCookies.flatMap((cookie) => ['Set-Cookie', cookie])
-    return { ...refusal, headers: [...(refusal.headers ?? []), ...cors, ...cookies] }
   }
 
   const end = (progress: Progress): void => {
@@ -283,12 +270,19 @@ export const createPipeline = (deps: {
   }
 
   /** False when it could not be recorded: the request has been answered with that. */
-  const write = (progress: Progress, id: string, outcome: Decision | Refusal, observed = false): boolean => {
+  const write = (
+    progress: Progress,
+    id: string,
+    outcome: Decision | Refusal,
+    observed = false,
+    stream: StreamEnd | null = null,
+  ): boolean => {
     const { request, route, identity, bound, latencyUs, stages, recordedId } = progress
     if (request === null) throw new Error('a request without facts cannot be recorded')
     const follows = recordedId === null ? {} : { follows: recordedId }
     const known = { request, route, identity, bound, latencyUs }
-    const recorded = stages.record({ id, ...follows, outcome, observed, ...known })
+    const ended = stream === null ? {} : { stream }
+    const recorded = stages.record({ id, ...follows, outcome, observed, ...known, ...ended })
     if (recorded === 'coalesced') return true
     if (recorded !== true) {
       log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')
@@ -354,46 +348,7 @@ export const createPipeline = (deps: {
   }
 }
 
-/** What the caller or a policy engine is at fault for, not the request's form. */
-const OBSERVABLE: ReadonlySet<RefusalCode> = new Set([
-  'unauthenticated',
-  'denied',
-  'engine_unavailable',
-  'authenticator_unavailable',
-  'revocation_unavailable',
-])
-
-/** Stands for a decision that was not made; it vouches for nothing. */
-const OBSERVED_DENY: Decision = Object.freeze({
-  decision: 'deny',
-  source: 'engine',
-  policyVersion: 'none',
-  reasons: Object.freeze([]),
-  errors: Object.freeze([]),
-})
-
 const denied = refuse('decide', 'denied', 'the policy says no')
 
 const deniedBy = ({ userReason }: Decision): Refusal =>
   userReason === undefined ? denied : { ...denied, publicDetail: userReason }
-
-const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, beganUs: number): Progress => {
-  stages.usage?.began()
-  return {
-    stages,
-    exchange,
-    latencyUs: {},
-    beganUs,
-    held: stages.revocations?.held(),
-    stage: 'accept',
-    over: false,
-    waited: false,
-    request: null,
-    route: null,
-    identity: null,
-    bound: null,
-    body,
-    observed: null,
-    recordedId: null,
-  }
-}

@@ -12,6 +12,8 @@ export interface Overview {
   readonly generation: () => Generation
   readonly configStatus: () => ConfigStatus
   readonly connections: () => number
+  /** Open streams by kind. */
+  readonly streams: () => Readonly<Record<string, number>>
   /** Why requests are not taken; empty when they are. */
   readonly unready: () => readonly string[]
 }
@@ -23,7 +25,7 @@ export const createAdminDeps = (
   feed: RevocationFeed,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): AdminDeps => {
-  const { generation, configStatus, unready, connections } = overview
+  const { generation, configStatus, unready, connections, streams } = overview
   return {
     settings: () => generation().configuration.admin,
     unready,
@@ -41,6 +43,7 @@ export const createAdminDeps = (
       configStatus,
       isReady: () => unready().length === 0,
       connections,
+      streams,
       engines: () => engineStates(generation()),
       grants: () => generation().grantStats(),
       sinks: () =>

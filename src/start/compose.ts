@@ -59,6 +59,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   const { routes } = configuration
   const { authenticators, clock, log } = parts
   const plans = routes.map(({ plan }) => plan)
+  const routesByName = new Map(routes.map(({ route }) => [route.name, route]))
   const carriers = [...authenticators.values()].map(({ carrier }) => carrier)
   const controlledHeaders = new Set(
     plans.flatMap((plan) => plan.headerNames.map((name) => name.toLowerCase())),
@@ -120,6 +121,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     record: composeCountedRecord(configuration, parts),
     forward: enforce.forward,
     refuse: enforce.refuse,
+    streamRoute: (name) => routesByName.get(name) ?? null,
     usage: usedBy(parts.usage, parts.traffic),
   }
 }

@@ -12,6 +12,8 @@ export interface MetricsSources {
   readonly isReady: () => boolean
   /** Connections of callers that are open. */
   readonly connections: () => number
+  /** Open streams by kind. */
+  readonly streams: () => Readonly<Record<string, number>>
   readonly grants: () => GrantCounts
   readonly engines: () => readonly EngineState[]
   readonly sinks: () => readonly { readonly name: string; readonly stats: SinkStats }[]
@@ -37,7 +39,7 @@ export const createExposition = (sources: MetricsSources): Exposition => {
 
 type Row = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-const addTraffic = (registry: Registry, { traffic, connections }: MetricsSources): void => {
+const addTraffic = (registry: Registry, { traffic, connections, streams }: MetricsSources): void => {
   const decisionLabels = ['decision', 'code', 'source', 'route']
   counter(registry, 'sallyport_decisions_total', 'Decisions, as they are recorded.', decisionLabels, () =>
     traffic.decisions().map(({ count, ...labels }): Row => [labels, count]),
@@ -63,6 +65,13 @@ const addTraffic = (registry: Registry, { traffic, connections }: MetricsSources
     [],
     () => [[{}, traffic.coalescedRefusals()]],
   )
+  counter(
+    registry,
+    'sallyport_stream_ends_total',
+    'Ends of WebSockets, event streams and long transfers, by who or what ended them.',
+    ['kind', 'reason'],
+    () => traffic.streamEnds().map(({ count, ...labels }): Row => [labels, count]),
+  )
   const { authenticate, decide, request } = traffic.durations
   histogram(
     registry,
@@ -80,6 +89,9 @@ const addTraffic = (registry: Registry, { traffic, connections }: MetricsSources
   gauge(registry, 'sallyport_requests_in_flight', 'Requests that are not answered yet.', [], () => [
     [{}, traffic.inFlight()],
   ])
+  gauge(registry, 'sallyport_streams', 'What was let through and has not ended.', ['kind'], () =>
+    Object.entries(streams()).map(([kind, count]): Row => [{ kind }, count]),
+  )
   gauge(registry, 'sallyport_connections', 'Open connections of callers.', [], () => [[{}, connections()]])
 }
 

@@ -16,6 +16,8 @@ export interface Traffic {
   /** Denies that were forwarded all the same. */
   readonly observed: () => readonly DecisionCount[]
   readonly upstreamFailures: () => readonly UpstreamFailureCount[]
+  /** Ends of streams that were recorded. */
+  readonly streamEnds: () => readonly StreamEndCount[]
   readonly durations: Readonly<Record<'authenticate' | 'decide' | 'request', DurationTally>>
 }
 
@@ -25,6 +27,12 @@ export interface DecisionCount {
   readonly source: string
   /** Empty when no route was found. */
   readonly route: string
+  readonly count: number
+}
+
+export interface StreamEndCount {
+  readonly kind: string
+  readonly reason: string
   readonly count: number
 }
 
@@ -38,6 +46,7 @@ export const createTraffic = (): Traffic => {
   const decisions = createTally()
   const observed = createTally()
   const upstreamFailures = createTally()
+  const streamEnds = createTally()
   const durations = {
     authenticate: createDurationTally(),
     decide: createDurationTally(),
@@ -50,6 +59,10 @@ export const createTraffic = (): Traffic => {
     decided: (entry, outcome) => {
       const { route, latencyUs } = entry
       const { code, source } = verdictOf(outcome)
+      if (entry.stream !== undefined) {
+        streamEnds.add(entry.stream.kind, entry.stream.reason, '')
+        return
+      }
       decisions.add(route?.name ?? '', source, code)
       if (entry.observed === true) observed.add(route?.name ?? '', source, code)
       // The second record of a request has the times of the first, and is about what happened behind the decision.
@@ -77,6 +90,8 @@ export const createTraffic = (): Traffic => {
     observed: () => observed.read().map(decisionCount),
     upstreamFailures: () =>
       upstreamFailures.read().map(({ key, code, count }) => ({ upstream: key, code, count })),
+    streamEnds: () =>
+      streamEnds.read().map(({ key, source, count }) => ({ kind: key, reason: source, count })),
     durations,
   }
 }

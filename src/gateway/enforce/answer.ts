@@ -1,6 +1,7 @@
 import { type Dispatcher, errors } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
 import type { Refusal } from '../../core/refusals.ts'
+import type { StreamLease } from '../../core/stream.ts'
 import { CALLER_GONE } from './request-body.ts'
 import { addCookies, rawPairs, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
 import { BAD_ANSWER, NOT_HTTP, STALLED, type UpstreamFailure } from './upstream-failure.ts'
@@ -23,6 +24,8 @@ export interface AnswerOptions {
   readonly setCookies: readonly string[]
   /** How long the caller may take nothing of the answer. */
   readonly stallTimeoutMs: number
+  /** What the request lives on. */
+  readonly lease: StreamLease
   /** An answer was cut after its head; told once. */
   readonly onCut: (code: string) => void
   readonly requestMethod: string
@@ -41,6 +44,8 @@ export type AnswerHandler = Pick<
 
 export interface Answer {
   readonly handler: AnswerHandler
+  /** Ends it, since the caller may not have the rest: an event stream ends, whatever else is cut so that it cannot look complete. */
+  readonly revoke: (refusal: Refusal) => void
   /** To be called when it is over, however it ended. */
   readonly dispose: () => void
 }
@@ -51,12 +56,21 @@ interface Progress {
   /** Some of an answer has arrived. */
   answered: boolean
   headSent: boolean
+  /** Server-sent events. */
+  isEvents: boolean
   stalled: NodeJS.Timeout | undefined
 }
 
 /** Streams an application's answer to the caller, at the caller's pace. */
 export const createAnswer = (exchange: Exchange, options: AnswerOptions): Answer => {
-  const progress: Progress = { exchange, options, answered: false, headSent: false, stalled: undefined }
+  const progress: Progress = {
+    exchange,
+    options,
+    answered: false,
+    headSent: false,
+    isEvents: false,
+    stalled: undefined,
+  }
   return {
     handler: {
       onResponseStarted: () => {
@@ -74,6 +88,13 @@ export const createAnswer = (exchange: Exchange, options: AnswerOptions): Answer
       onResponseError: (_controller, error) => {
         if (!options.isFinished()) fail(progress, error)
       },
+    },
+    revoke: (refusal) => {
+      const { headSent, isEvents } = progress
+      if (!headSent) return options.finish(refusal)
+      if (isEvents) exchange.reply.end()
+      else exchange.reply.abort()
+      options.finish(true)
     },
     dispose: () => clearTimeout(progress.stalled),
   }
@@ -103,6 +124,10 @@ const start = (
   headers.push('Sallyport-Decision-Id', options.decisionId)
   reply.head(status, reasonPhrase(reason), headers)
   progress.headSent = true
+  if (isEventStream(headers)) {
+    progress.isEvents = true
+    options.lease.becomes('events')
+  }
   if (!bodiless) {
     // The head goes out at once, however long the content takes: an event stream may begin with silence.
     reply.write(NOTHING)
@@ -122,6 +147,7 @@ const replaceCors = (headers: string[], cors: readonly string[]): void => {
 
 const pass = (progress: Progress, controller: Controller, chunk: Buffer): void => {
   const { exchange, options } = progress
+  options.lease.sent(chunk.length)
   if (exchange.reply.write(chunk)) return
   controller.pause()
   progress.stalled = setTimeout(() => {
@@ -155,9 +181,24 @@ const giveUp = (options: AnswerOptions, controller: Controller): void => {
 }
 
 const cut = ({ exchange, options }: Progress, code: string): void => {
+  options.lease.ended(code === STALLED || code === CALLER_GONE ? 'caller' : 'application')
   exchange.reply.abort()
   options.onCut(code)
   options.finish(true)
+}
+
+const CONTENT_TYPE = 'content-type'
+const EVENT_STREAM = /^text\/event-stream(?:[\s;]|$)/i
+
+/** @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
+const isEventStream = (headers: readonly string[]): boolean => {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    // Lengths first: nearly every field is ruled out without being copied.
+    if (name.length !== CONTENT_TYPE.length || name.toLowerCase() !== CONTENT_TYPE) continue
+    return EVENT_STREAM.test(headers[index + 1] ?? '')
+  }
+  return false
 }
 
 const NOTHING = Buffer.alloc(0)

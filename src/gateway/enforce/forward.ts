@@ -3,6 +3,7 @@ import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
 import { isRefusal, refuse } from '../../core/refusals.ts'
+import { UNSUPERVISED } from '../../core/stream.ts'
 import type { Passage, Stages } from '../pipeline.ts'
 import type { RelayOutcome } from './answer.ts'
 import type { Assertion } from './assertion.ts'
@@ -39,7 +40,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
   const withCredential = createRequestHeaders({ ...headerRules, forwardCredential: true })
 
   return async (passage) => {
-    const { exchange, accepted, decisionId } = passage
+    const { exchange, accepted, decisionId, lease = UNSUPERVISED } = passage
     const { upstream: name, cors } = accepted.route
     if (name === '') return answerBuiltIn(passage, assertion.jwks)
     const upstream = upstreams.get(name)
@@ -53,6 +54,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
       setCookies: passage.identity?.setCookies ?? [],
       connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
       stallTimeoutMs: config.stallTimeout,
+      lease,
       onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
     }
     const token = assertion.of(passage)
@@ -115,7 +117,8 @@ const upstreamRequest = (
   host: string,
   assertion: string | null,
 ): UpstreamRequest => {
-  const { exchange, accepted, bound, decisionId } = passage
+  const { exchange, accepted, bound, decisionId, lease = UNSUPERVISED } = passage
+  if (bound.body !== null) lease.received(bound.body.length)
   const streamed = bound.body === null && hasBody(exchange.head.headers)
   const contentLength = streamed ? (headerValues(exchange.head.headers, 'content-length')[0] ?? null) : null
   return {
@@ -129,6 +132,6 @@ const upstreamRequest = (
       headers: bound.headers,
       contentLength,
     }),
-    body: streamed ? relayBody(exchange.body) : bound.body,
+    body: streamed ? relayBody(exchange.body, lease.received) : bound.body,
   }
 }

@@ -16,7 +16,7 @@ export interface UpstreamRequest {
 }
 
 export interface RelayOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut'> {
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease'> {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
 }
@@ -49,6 +49,7 @@ export const relay = (
       else resolve(outcome)
     }
     const onCallerGone = (): void => {
+      options.lease.ended('caller')
       finish(true)
       controller?.abort(new Abandoned())
     }
@@ -64,6 +65,12 @@ export const relay = (
         ? undefined
         : setTimeout(() => finish({ code: NO_CONNECTION, answered: false }), options.connectionWaitMs)
     leave = exchange.onGone(onCallerGone)
+    if (finished) return
+    options.lease.onCut((refusal) => {
+      if (finished) return
+      answer.revoke(refusal)
+      controller?.abort(new Abandoned())
+    })
     if (finished) return
     const dispatched: Dispatcher.DispatchOptions & { readonly servername: string } = {
       path: request.target,

@@ -7,8 +7,9 @@ import { Readable } from 'node:stream'
  * that the answer can still reach a caller who is busy sending.
  *
  * @param source the body of the exchange; not read before the upstream does. Its error is passed on as it is.
+ * @param received is told of the bytes that come.
  */
-export const relayBody = (source: Readable): Readable => {
+export const relayBody = (source: Readable, received: (bytes: number) => void = ignore): Readable => {
   let started = false
   const body = new Readable({
     // In object mode undici does not guess a length, so that a chunked body stays chunked whenever it arrives.
@@ -26,6 +27,7 @@ export const relayBody = (source: Readable): Readable => {
     },
   })
   const onData = (chunk: Buffer): void => {
+    received(chunk.length)
     if (!body.push(chunk)) source.pause()
   }
   const onEnd = (): void => {

@@ -1,6 +1,9 @@
 /** A Close frame as a server sends it: 1001, going away. */
 export const CLOSE_GOING_AWAY: Buffer = Buffer.from([0x88, 0x02, 0x03, 0xe9])
 
+/** 1008, policy violation. */
+export const CLOSE_POLICY: Buffer = Buffer.from([0x88, 0x02, 0x03, 0xf0])
+
 const CLOSE = 0x8
 
 /** Knows where the frames of one direction end, so that another can be put in between; keeps none of them. */

@@ -20,7 +20,7 @@ export interface UpgradeRequest {
 }
 
 export interface UpgradeOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut'> {
+  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease'> {
   readonly headersTimeoutMs: number
   /** How long an answer that is no switch may pause; null: for ever. */
   readonly bodyTimeoutMs: number | null
@@ -92,6 +92,12 @@ export const relayUpgrade = (
 
     leave = exchange.onGone(onCallerGone)
     if (finished) return
+    options.lease.onCut((refusal) => {
+      if (finished) return
+      answer.revoke(refusal)
+      abandon()
+    })
+    if (finished) return
     const proxy = createProxy(origin, options)
     proxy.on('proxyReqWs', (created) => {
       made.request = created
@@ -123,8 +129,10 @@ export const relayUpgrade = (
         return giveUp(BAD_ANSWER)
       }
       finish(true)
+      options.lease.becomes('websocket')
       end.attach(upgrade.accept(headers), application)
       upgrade.onGoAway(end.sayGoodbye)
+      options.lease.onCut(end.revoke)
     })
   })
 

@@ -1,6 +1,7 @@
 import type { Action, Resource, Subject } from '../../core/access-request.ts'
 import type { ShadowAnswer } from '../../core/decision.ts'
 import type { JsonObject } from '../../core/json.ts'
+import type { StreamEnd } from '../../core/stream.ts'
 
 /** One line of the decision log. Fields stand in this order; one that is unknown is left out. */
 export interface DecisionRecord {
@@ -52,6 +53,8 @@ export interface DecisionRecord {
   /** What the route's second engine said; only where it was asked. */
   readonly shadow?: ShadowAnswer
   readonly grant?: { readonly id: string; readonly expires: string }
+  /** How what was let through has ended; only in a record that follows another. */
+  readonly stream?: StreamEnd
   /** What the mapping's expressions read. */
   readonly inputs?: JsonObject
   /** What was taken back, or given again; such a record is about no request, and its `code` is `revoked` or `revocation_withdrawn`. */

@@ -97,6 +97,7 @@ export const decisionRecord = (
     engineDecisionId: known(decision?.engineDecisionId),
     grant: grantOf(decision),
     shadow: decision?.shadow,
+    stream: entry.stream,
     inputs: bound === null || isEmpty(bound.inputs) ? undefined : bound.inputs,
     mark: entry.mark === undefined ? undefined : recordedMark(entry.mark),
     request: recordedRequest(request),
@@ -111,12 +112,18 @@ export const decisionRecord = (
 type Verdict = Pick<Unfinished<DecisionRecord>, 'detail'> &
   Pick<DecisionRecord, 'decision' | 'code' | 'source'>
 
-const verdictOf = ({ outcome, mark }: RecordEntry): Verdict => {
+const verdictOf = ({ outcome, mark, stream }: RecordEntry): Verdict => {
   if (isRefusal(outcome)) return refused(outcome)
-  if (mark === undefined) return decided(outcome)
-  const code = mark.what === 'published' ? 'revoked' : 'revocation_withdrawn'
-  return { decision: 'deny', code, source: 'revocation' }
+  if (mark !== undefined) {
+    const code = mark.what === 'published' ? 'revoked' : 'revocation_withdrawn'
+    return { decision: 'deny', code, source: 'revocation' }
+  }
+  const verdict = decided(outcome)
+  return stream === undefined || verdict.decision === 'deny' ? verdict : { ...verdict, ...ENDED }
 }
+
+/** What was allowed, and has ended by itself. */
+const ENDED = { code: 'ended', source: 'stream' } as const
 
 const recordedMark = ({ what: _what, expiresAtMs, ...mark }: RecordedMark): DecisionRecord['mark'] => ({
   ...mark,
