@@ -6,7 +6,7 @@ import { createFilter } from './record-filter.ts'
 import { createRedaction, parseRedactPath, type RedactPath } from './redaction.ts'
 
 // The keys of the table are the codes, which Object.keys cannot say.
-const CODES = ['allowed', ...(Object.keys(REFUSALS) as RefusalCode[])] as const
+const CODES = ['allowed', 'ended', ...(Object.keys(REFUSALS) as RefusalCode[])] as const
 
 /** The keys that every kind of sink has. */
 export const commonFields = (s: Settings) => ({
