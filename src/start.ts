@@ -1,11 +1,14 @@
 import type { Configuration } from './config/configuration.ts'
 import { loadConfiguration } from './config/load.ts'
 import type { JsonObject } from './core/json.ts'
+import { grantFacts } from './gateway/decide/grants/grant-facts.ts'
+import { covers } from './gateway/decide/revocations/covers.ts'
+import type { RevocationFeed } from './gateway/decide/revocations/feed.ts'
 import type { Explanation, Identify } from './gateway/explain.ts'
 import type { AskedRequest } from './gateway/explain-request.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
 import type { Head } from './gateway/record/heads.ts'
-import { createStreams } from './gateway/streams.ts'
+import { createStreams, type StreamFacts, type Streams } from './gateway/streams.ts'
 import { createAdminDeps, type Overview } from './start/admin-deps.ts'
 import { failedTests } from './start/edit-tests.ts'
 import { createEstate, createGeneration, type Estate, type Generation } from './start/generation.ts'
@@ -121,6 +124,7 @@ const startLoaded = async (
   const appliedAt = new Date(clock.nowMs()).toISOString()
   const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
   const running: Running = { generation, ports, state: 'starting', status: () => status }
+  endRevokedStreams(estate.revocations.feed, streams)
   estate.revocations.recordBy((what, mark, by) => running.generation.recordMark(what, mark, by))
   const change = await ports.open(configuration)
   if ('findings' in change) {
@@ -134,6 +138,15 @@ const startLoaded = async (
   const fields = { addresses, admin: ports.adminAddress(), config: configuration.version }
   log.info(fields, options.place === undefined ? 'listening' : 'a worker is ready')
   return { running, sources }
+}
+
+/** Ends what a mark covers, wherever it was published. */
+const endRevokedStreams = (feed: RevocationFeed, streams: Streams): void => {
+  feed.onMark((mark) => {
+    const isCovered = ({ identity, bound, grant }: StreamFacts): boolean =>
+      covers(mark, grantFacts(grant, identity, bound.accessRequests))
+    streams.revoke(isCovered, `mark ${mark.id} covers it: ${mark.reason}`)
+  })
 }
 
 const build = (

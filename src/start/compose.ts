@@ -117,7 +117,11 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     bindObserved: (accepted, identity, body) =>
       withoutForgeries(accepted, bindObserved(accepted, identity, body)),
     decide: composeDecide(configuration, parts),
-    revocations: { held: parts.feed.position, concern: concernedBy(parts.feed) },
+    revocations: {
+      held: parts.feed.position,
+      concern: concernedBy(parts.feed),
+      changes: parts.feed.changes,
+    },
     record: composeCountedRecord(configuration, parts),
     forward: enforce.forward,
     refuse: enforce.refuse,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { policy, replace, write } from './live-world.ts'
 import {
+  ADMIN_TOKEN,
   endOf,
   openDownload,
   openSocket,
@@ -129,6 +130,56 @@ describe('when the credential expires', () => {
   })
 })
 
+describe('a revocation mark ends within a second', () => {
+  const marks: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    'of the subject': { subject: 'User::alice' },
+    'of the credential': { credential: 'token-of-alice' },
+    'of a resource': { resource: 'Thing::one' },
+    'of the subject with all credentials': { subject: 'User::alice', effect: 'credentials' },
+  }
+  for (const [name, mark] of Object.entries(marks)) {
+    test(`what one ${name} covers, and nothing else`, async (t) => {
+      const { gateway } = await startStreams(t, { routes: streamRoutes('stream: { recheck: 1h }') })
+      const { closed } = await openSocket(gateway, '/ws/one', await tokenOf('alice'))
+      const other = await openSocket(gateway, '/ws/two', await tokenOf('bob'))
+      const events = await openDownload(gateway, '/events/one', await tokenOf('alice'))
+      const download = await openDownload(gateway, '/download/one', await tokenOf('alice'))
+      await revoke(gateway, mark)
+      assert.equal(await closed, 1008)
+      assert.equal(await events.ended, 'complete')
+      assert.equal(await download.ended, 'broken')
+      for (const route of ['ws', 'events', 'download']) {
+        const end = await endOf(gateway, route)
+        assert.deepEqual([end.decision, end.code, end.stream.reason], ['deny', 'denied', 'revoked'])
+      }
+      assert.equal(other.socket.readyState, other.socket.OPEN)
+      other.socket.terminate()
+    })
+  }
+
+  test('an upload that is under way', async (t) => {
+    const { gateway, application } = await startStreams(t)
+    const { answered } = openUpload(gateway, '/upload/one', await tokenOf('alice'))
+    await until(() => application.uploadedBytes() > 0)
+    await revoke(gateway, { subject: 'User::alice' })
+    assert.equal(await answered, 403)
+    assert.equal((await endOf(gateway, 'upload')).stream.reason, 'revoked')
+    await until(() => application.cutUploads() === 1)
+  })
+
+  test('a WebSocket while a frame is under way, behind which the Close frame stands', async (t) => {
+    const { gateway } = await startStreams(t, { routes: streamRoutes('stream: { recheck: 1h }') })
+    const { socket, closed } = await openSocket(gateway, '/ws/one', await tokenOf('alice'))
+    const sizes: number[] = []
+    socket.on('message', (data) => sizes.push(String(data).length))
+    const text = 'x'.repeat(300_000)
+    for (let count = 0; count < 5; count += 1) socket.send(text)
+    await revoke(gateway, { all: true })
+    assert.ok([1008, 1006].includes(await closed))
+    assert.deepEqual(new Set(sizes), new Set(sizes.length === 0 ? [] : [text.length + 'echo '.length]))
+  })
+})
+
 describe('an end that the gateway did not make', () => {
   test('of a WebSocket or of events is recorded too, that of an ordinary request is not', async (t) => {
     const { gateway } = await startStreams(t)
@@ -150,6 +201,18 @@ describe('an end that the gateway did not make', () => {
     assert.equal(gateway.records().filter((record) => record.route === 'download').length, 1)
   })
 })
+
+const revoke = async (
+  { admin }: StreamsWorld['gateway'],
+  mark: Readonly<Record<string, unknown>>,
+): Promise<void> => {
+  const reply = await fetch(`http://${admin}/v1/revocations`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ reason: 'a test', ...mark }),
+  })
+  assert.ok(reply.ok, await reply.text())
+}
 
 const until = async (isSo: () => boolean): Promise<void> => {
   const deadline = AbortSignal.timeout(20_000)
