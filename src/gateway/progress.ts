@@ -5,7 +5,7 @@ import type { Identity } from '../core/identity.ts'
 import type { Refusal, RefusalCode, Stage } from '../core/refusals.ts'
 import type { RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
-import type { Stages } from './pipeline.ts'
+import type { Stages } from './stages.ts'
 
 /** How far a request has come; filled in by the pipeline alone, and read when it is recorded. */
 export interface Progress {

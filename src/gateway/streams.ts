@@ -7,7 +7,7 @@ import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import type { StreamEnd, StreamEndReason, StreamKind, StreamLease, StreamRules } from '../core/stream.ts'
 import { randomUuidV7 } from '../core/uuid.ts'
-import type { Passage, Stages } from './pipeline.ts'
+import type { Passage, Stages } from './stages.ts'
 
 /** What a mark can be about, of a stream. */
 export interface StreamFacts {
