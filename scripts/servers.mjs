@@ -5,9 +5,11 @@ import { delimiter, join } from 'node:path'
 
 /**
  * One entry a server: `{ command, aptPackage, usedBy }`, where `command` is looked for on the PATH and
- * `usedBy` names what is not tested without it. No test needs one yet.
+ * `usedBy` names what is not tested without it.
  */
-export const SERVERS = []
+export const SERVERS = [
+  { command: 'redis-server', aptPackage: 'redis-server', usedBy: 'shared grants and the revocation feed' },
+]
 
 const isOnPath = (command) =>
   (process.env.PATH ?? '')

@@ -4,9 +4,11 @@ import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addExplain } from './explain.ts'
+import { addGrants } from './grants.ts'
 import { addHealth } from './health.ts'
 import { type CommandIo, EXIT } from './io.ts'
 import { addKeys } from './keys.ts'
+import { addRevoke } from './revoke.ts'
 import { addRoutes } from './routes.ts'
 import { addSchema } from './schema.ts'
 import { addServe } from './serve.ts'
@@ -35,6 +37,8 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addSchema,
     addKeys,
     addAudit,
+    addGrants,
+    addRevoke,
     addHealth,
     addDemo,
   ]) {
