@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { openDesk } from './desk.ts'
 import { createLedger, type Ledger, statementLines } from './ledger.ts'
 import { closeServer, listenLocally } from './local-server.ts'
 
@@ -40,7 +41,18 @@ export const startBank = async (port = 0): Promise<Bank> => {
   const server = createServer((request, response) => {
     serve(request, response, ledger).catch(() => response.destroy())
   })
-  return { url: await listenLocally(server, port), close: () => closeServer(server) }
+  const tunnels = new Set<Duplex>()
+  server.on('upgrade', (request, socket) => {
+    tunnels.add(socket)
+    socket.on('close', () => tunnels.delete(socket))
+    openDesk(request, socket)
+  })
+  const close = (): Promise<void> => {
+    // The server knows nothing of them any more.
+    for (const socket of tunnels) socket.destroy()
+    return closeServer(server)
+  }
+  return { url: await listenLocally(server, port), close }
 }
 
 const serve = async (request: IncomingMessage, response: ServerResponse, ledger: Ledger): Promise<void> => {

@@ -8,6 +8,7 @@ export const tryItLines = (demo: {
   const { gatewayUrl, mintUrl } = demo
   const as = (name: string): string => `-H "Authorization: Bearer $(curl -s '${mintUrl}/token/${name}')"`
   const order = `-H 'Content-Type: application/json' -d '{"to":"2001","amountCents":500000}'`
+  const upgrade = `-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: c2FsbHlwb3J0LWRlbW8tMQ=='`
   return `
 Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens. Try:
 
@@ -18,6 +19,7 @@ Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens. Try:
   curl -i ${as('alice')} ${order} ${gatewayUrl}/accounts/1002/transfers
   curl -i ${as('alice?mfa')} ${order} ${gatewayUrl}/accounts/1002/transfers
   curl -iN -H 'X-Api-Key: ${demo.partnerKey}' ${gatewayUrl}/ticker
+  curl -iN ${as('alice')} ${upgrade} ${gatewayUrl}/desk
   curl -i --path-as-is ${as('alice')} ${gatewayUrl}/accounts/1001/../2001
 
 Every decision is in ${demo.decisionsFile}

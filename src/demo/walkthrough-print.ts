@@ -37,6 +37,7 @@ const indent = (lines: readonly string[]): string => lines.map((line) => `    ${
 export const printRequest = ({ title, request }: Step, number: number, paint: Paint): string => {
   const carries = [
     ...(request.as === undefined ? [] : [`Authorization: Bearer <a token of ${request.as}>`]),
+    ...(request.webSocket === true ? ['Upgrade: websocket'] : []),
     ...(request.partner === true ? ['X-Api-Key: <the key of a partner>'] : []),
     ...Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     ...(request.json === undefined ? [] : [JSON.stringify(request.json)]),

@@ -1,4 +1,5 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { StepRequest } from './walkthrough-steps.ts'
 
 export interface Answer {
@@ -12,6 +13,14 @@ export interface Answer {
 
 const DEADLINE_MS = 10_000
 
+/** The key is any: it only shows that the answer belongs to the question. */
+const UPGRADE = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': 'c2FsbHlwb3J0LWRlbW8tMQ==',
+}
+
 /** What a step is sent with: who it is for decides what it carries. */
 export const headersOf = (
   step: StepRequest,
@@ -20,6 +29,7 @@ export const headersOf = (
   ...(credentials.token === null ? {} : { Authorization: `Bearer ${credentials.token}` }),
   ...(step.partner === true ? { 'X-Api-Key': credentials.partnerKey } : {}),
   ...(step.json === undefined ? {} : { 'Content-Type': 'application/json' }),
+  ...(step.webSocket === true ? UPGRADE : {}),
   ...step.headers,
 })
 
@@ -42,7 +52,7 @@ export const sendStep = (
     const startedMs = performance.now()
     const body = step.json === undefined ? undefined : JSON.stringify(step.json)
     const sent = request({
-      agent: step.firstChunkOnly === true ? false : agent,
+      agent: step.firstChunkOnly === true || step.webSocket === true ? false : agent,
       host: '127.0.0.1',
       port: base.port,
       method: step.method,
@@ -55,17 +65,21 @@ export const sendStep = (
       signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
     })
     sent.on('error', reject)
+    const finish = (response: IncomingMessage, text: string): void => {
+      const decisionId = response.headers['sallyport-decision-id']
+      resolve({
+        status: response.statusCode ?? 0,
+        reason: response.statusMessage ?? '',
+        decisionId: typeof decisionId === 'string' ? decisionId : null,
+        body: text,
+        tookMs: performance.now() - startedMs,
+      })
+    }
     sent.on('response', (response) => {
-      readBody(response, step.firstChunkOnly === true).then((text) => {
-        const decisionId = response.headers['sallyport-decision-id']
-        resolve({
-          status: response.statusCode ?? 0,
-          reason: response.statusMessage ?? '',
-          decisionId: typeof decisionId === 'string' ? decisionId : null,
-          body: text,
-          tookMs: performance.now() - startedMs,
-        })
-      }, reject)
+      readBody(response, step.firstChunkOnly === true).then((text) => finish(response, text), reject)
+    })
+    sent.on('upgrade', (response, socket, behind) => {
+      readMessage(socket, behind).then((text) => finish(response, text), reject)
     })
     sent.end(body)
   })
@@ -78,4 +92,23 @@ const readBody = async (response: IncomingMessage, firstChunkOnly: boolean): Pro
     if (firstChunkOnly) break
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The text of the first frame, which is short; closes the connection. */
+const readMessage = async (socket: Duplex, behind: Buffer): Promise<string> => {
+  const chunks = [behind]
+  const messageOf = (bytes: Buffer): string | null => {
+    const length = bytes[1]
+    return length === undefined || bytes.length < 2 + length ? null : bytes.toString('utf8', 2, 2 + length)
+  }
+  let message = messageOf(behind)
+  if (message === null) {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      message = messageOf(Buffer.concat(chunks))
+      if (message !== null) break
+    }
+  }
+  socket.destroy()
+  return message ?? ''
 }

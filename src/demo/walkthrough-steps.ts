@@ -13,6 +13,8 @@ export interface StepRequest {
   readonly json?: object
   /** Hangs up after the first chunk of an answer that never ends. */
   readonly firstChunkOnly?: boolean
+  /** Opens a WebSocket, reads the first message and hangs up. */
+  readonly webSocket?: boolean
 }
 
 export interface StepExpectation {
@@ -143,5 +145,22 @@ export const STEPS: readonly Step[] = [
       reasons: ['partner-watch'],
       answer: 'event: rate',
     },
+  },
+  {
+    title: 'Alice opens a WebSocket to the desk: decided before it opens, and the desk knows who she is',
+    request: { method: 'GET', path: '/desk', as: 'alice', webSocket: true },
+    expect: {
+      status: 101,
+      decision: 'allow',
+      code: 'allowed',
+      source: 'engine',
+      reasons: ['user-application'],
+      answer: 'Good day alice',
+    },
+  },
+  {
+    title: 'Nobody in particular does not get that far',
+    request: { method: 'GET', path: '/desk', webSocket: true },
+    expect: { status: 401, decision: 'deny', code: 'unauthenticated', source: 'authenticate' },
   },
 ]
