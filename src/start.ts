@@ -51,7 +51,7 @@ export interface Gateway {
  */
 export const startGateway = async (options: StartOptions): Promise<Gateway | NotStarted> => {
   const { file, clock, log } = options
-  const estate = createEstate({ clock, log })
+  const estate = createEstate(options)
   const worker = options.place === undefined ? {} : { worker: options.place.index }
   const load = () => loadConfiguration(file, { ...options, ...worker, share: estate.share })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { loadConfiguration } from '../config/load.ts'
 import type { Log } from '../core/log.ts'
+import { openMarkFile } from '../gateway/decide/revocations/mark-file.ts'
+import { notStarted } from '../start/options.ts'
 import { countWorkers } from '../start/workers/count-workers.ts'
 import { startPrimary } from '../start/workers/primary.ts'
 import { openWorkerLink, type WorkerLink } from '../start/workers/worker.ts'
@@ -63,8 +65,13 @@ const serveByWorkers = async (
     printFindings(findings, io, false)
     return EXIT.usage
   }
-  const { drainTimeoutMs } = configuration
-  const primary = startPrimary({ count, drainTimeoutMs, clock: io.clock, log })
+  const { drainTimeoutMs, revocation } = configuration
+  const markFile = revocation.file === undefined ? null : openMarkFile(revocation.file, io.clock.nowMs())
+  if (markFile !== null && 'failed' in markFile) {
+    printFindings(notStarted(file, 'revocation-feed', markFile.failed).findings, io, false)
+    return EXIT.usage
+  }
+  const primary = startPrimary({ count, drainTimeoutMs, markFile, clock: io.clock, log })
   io.reloadRequested(() => {
     log.info({}, 'reloading')
     primary.reload()
@@ -96,6 +103,7 @@ const serveAsWorker = async (
 ): Promise<number> => {
   void io.stopRequested()
   io.reloadRequested(() => undefined)
+  await link.prepared
   const started = await startGateway({ file, env: io.env, clock: io.clock, log, place: link.place })
   if ('findings' in started) {
     await link.send({ kind: 'not-started', findings: started.findings })

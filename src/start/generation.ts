@@ -1,7 +1,6 @@
 import type { Configuration, Prepared } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { JsonObject } from '../core/json.ts'
-import type { Log } from '../core/log.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
@@ -43,7 +42,11 @@ export interface Estate {
   readonly settled: (cutAfterMs: number) => Promise<void>
 }
 
-export const createEstate = ({ clock, log }: { readonly clock: Clock; readonly log: Log }): Estate => {
+export const createEstate = ({
+  clock,
+  log,
+  place,
+}: Pick<StartOptions, 'clock' | 'log' | 'place'>): Estate => {
   const closing = new Set<Promise<unknown>>()
   const cut = new AbortController()
   let generated: AssertionKey | null = null
@@ -61,7 +64,7 @@ export const createEstate = ({ clock, log }: { readonly clock: Clock; readonly l
     upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
     stores: createInstances(() => undefined),
     heads: createInstances((heads) => heads.close()),
-    revocations: createRevocations({ clock, log }),
+    revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
     generatedKey: (make) => {

@@ -2,6 +2,7 @@ import type { AdminDoor } from '../admin/admin-door.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
+import type { MarkPeers } from '../gateway/decide/revocations/mark-peers.ts'
 import type { WatchTimes } from './watch.ts'
 
 /** What a gateway is started with; everything else is in the configuration file. */
@@ -23,6 +24,8 @@ export interface WorkerPlace {
   readonly count: number
   /** One port of the started process answers for all. */
   readonly adminDoor: AdminDoor
+  /** Marks that are published here are for all of them. */
+  readonly peers: MarkPeers
 }
 
 export interface NotStarted {

@@ -3,7 +3,9 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OnPublished, RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import { createLocalFeed } from '../gateway/decide/revocations/local-feed.ts'
+import type { Mark } from '../gateway/decide/revocations/mark.ts'
 import { type MarkFile, openMarkFile } from '../gateway/decide/revocations/mark-file.ts'
+import type { MarkPeers } from '../gateway/decide/revocations/mark-peers.ts'
 import { createSwitchFeed } from '../gateway/decide/revocations/switch-feed.ts'
 
 /** What the estate has of revocations: one feed all the life of the process, whatever is behind it. */
@@ -30,18 +32,23 @@ const UNCHANGED: PreparedFeed = { commit: () => undefined, discard: () => undefi
 export const createRevocations = ({
   clock,
   log,
+  peers,
 }: {
   readonly clock: Clock
   readonly log: Log
+  /** Other workers; then the file is not this process's to write. */
+  readonly peers?: MarkPeers
 }): Revocations => {
   let record: OnPublished = () => undefined
   let running = ''
   let path: string | undefined
   let file: MarkFile | null = null
   const onPublished: OnPublished = (what, mark, by) => record(what, mark, by)
-  const plain = { clock, log, onPublished }
+  const plain = { clock, log, onPublished, ...(peers === undefined ? {} : { peers }) }
+  const fileOf = (wanted: string | undefined) => (peers === undefined ? openOrNone(wanted, clock) : null)
+  let before: readonly Mark[] = peers?.known ?? []
   const feed = createSwitchFeed(
-    createLocalFeed({ ...plain, markLifeMs: 0, maxMarks: 0, file: null, marks: [] }),
+    createLocalFeed({ clock, log, onPublished, markLifeMs: 0, maxMarks: 0, file: null, marks: [] }),
     log,
   )
 
@@ -50,11 +57,12 @@ export const createRevocations = ({
     prepare: ({ revocation }) => {
       const wanted = JSON.stringify(revocation)
       if (wanted === running) return UNCHANGED
-      const opened = revocation.file === path ? file : openOrNone(revocation.file, clock)
+      const opened = revocation.file === path ? file : fileOf(revocation.file)
       if (opened !== null && 'failed' in opened) return opened
       return {
         commit: () => {
-          const marks = [...feed.list()]
+          const marks = [...feed.list(), ...before]
+          before = []
           const inFile = opened === file ? [] : (opened?.marks ?? [])
           if (opened !== file) for (const mark of marks) opened?.add(mark)
           const { markLife, maxMarks } = revocation

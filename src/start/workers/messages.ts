@@ -1,4 +1,6 @@
 import type { Finding } from '../../core/problem.ts'
+import type { Mark } from '../../gateway/decide/revocations/mark.ts'
+import type { Told } from '../../gateway/decide/revocations/mark-peers.ts'
 
 /** Where a connection to the admin port comes from and came in. */
 export interface AdminPeer {
@@ -21,6 +23,11 @@ export type FromWorker =
   | { readonly kind: 'not-started'; readonly findings: readonly Finding[] }
   | { readonly kind: 'admin-open'; readonly bind: string }
   | { readonly kind: 'admin-close'; readonly bind: string }
+  | { readonly kind: 'marks-wanted' }
+  | { readonly kind: 'mark-published'; readonly mark: Mark }
+  | { readonly kind: 'mark-withdrawn'; readonly id: string }
+  /** What was sent to it is applied. */
+  | { readonly kind: 'mark-applied'; readonly id: string }
 
 /** What the started process says to a worker. */
 export type ToWorker =
@@ -33,6 +40,11 @@ export type ToWorker =
       readonly bind: string
       readonly peer: AdminPeer
     }
+  | { readonly kind: 'marks'; readonly marks: readonly Mark[] }
+  | { readonly kind: 'mark-published'; readonly mark: Mark }
+  | { readonly kind: 'mark-withdrawn'; readonly id: string }
+  /** What this worker has published or withdrawn has been told to all. */
+  | { readonly kind: 'mark-told'; readonly id: string; readonly told: Told }
   | { readonly kind: 'reload' }
   | { readonly kind: 'stop' }
 

@@ -1,7 +1,9 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { Finding } from '../../core/problem.ts'
+import type { MarkFile } from '../../gateway/decide/revocations/mark-file.ts'
 import { type AdminDesk, createAdminDesk } from './admin-desk.ts'
+import { createMarkHub, isMarkMessage } from './mark-hub.ts'
 import type { FromWorker } from './messages.ts'
 import { createRestarts, type Restarts } from './restarts.ts'
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
@@ -10,6 +12,8 @@ export interface PrimaryOptions {
   readonly count: number
   /** As the configuration that was started with says it. */
   readonly drainTimeoutMs: number
+  /** Keeps marks across a restart; null: they end with the process. */
+  readonly markFile: MarkFile | null
   readonly clock: Clock
   readonly log: Log
 }
@@ -99,7 +103,14 @@ export const startPrimary = (options: PrimaryOptions): Primary => {
           slot.process?.send({ kind: 'admin-failed', bind: message.bind, why: error.message }),
       )
     } else if (message.kind === 'admin-close') state.desk.close(message.bind, slot.index)
+    else if (isMarkMessage(message)) hub.receive(slot.index, message)
   }
+
+  const hub = createMarkHub({
+    file: options.markFile,
+    clock,
+    send: (worker, message) => state.slots[worker]?.process?.send(message),
+  })
 
   const onReady = (): void => {
     if (state.serving || !state.slots.every(({ ready }) => ready)) return
@@ -113,6 +124,7 @@ export const startPrimary = (options: PrimaryOptions): Primary => {
     const { pid } = slot.process ?? {}
     slot.process = null
     slot.ready = false
+    hub.left(slot.index)
     state.desk.workersChanged()
     if (state.stopping) return
     state.restarts += 1

@@ -2,6 +2,7 @@ import type { AdminDoor } from '../../admin/admin-door.ts'
 import type { WorkerPlace } from '../options.ts'
 import { type ChannelStream, createChannelStream } from './channel-stream.ts'
 import { type FromWorker, isMessage, type ToWorker } from './messages.ts'
+import { createWorkerMarks, isMarkMessageToWorker, type MarkMessageToWorker } from './worker-marks.ts'
 
 /** How long the started process may take to open the admin port. */
 const ADMIN_DEADLINE_MS = 10_000
@@ -20,6 +21,8 @@ export interface WorkerLink {
   readonly place: WorkerPlace
   /** Resolves when it has left this process. */
   readonly send: (message: FromWorker) => Promise<void>
+  /** Resolves when what must be known before it serves has arrived. */
+  readonly prepared: Promise<void>
   /** Resolves when this worker is to end. */
   readonly stopRequested: Promise<void>
   readonly onReload: (listener: () => void) => void
@@ -43,6 +46,7 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
       if (self.send === undefined) sent()
       else self.send(message, undefined, {}, sent)
     })
+  const marks = createWorkerMarks(index, (message) => void send(message))
   const admin = createAdminDoor((message) => void send(message))
   let stop: () => void
   const stopRequested = new Promise<void>((resolve) => {
@@ -55,11 +59,14 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
     const message = value as ToWorker
     if (message.kind === 'stop') stop()
     else if (message.kind === 'reload') reload()
+    else if (isMarkMessageToWorker(message)) marks.receive(message)
     else admin.receive(message)
   })
+  void send({ kind: 'marks-wanted' })
   return {
-    place: { index, count, adminDoor: admin.door },
+    place: { index, count, adminDoor: admin.door, peers: marks.peers },
     send,
+    prepared: marks.ready,
     stopRequested,
     onReload: (listener) => {
       reload = listener
@@ -67,7 +74,7 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
   }
 }
 
-type AdminMessage = Exclude<ToWorker, { readonly kind: 'stop' | 'reload' }>
+type AdminMessage = Exclude<ToWorker, MarkMessageToWorker | { readonly kind: 'stop' | 'reload' }>
 type Connect = (stream: ChannelStream['stream']) => void
 
 /** Lets the started process open the admin port, and takes the connections that it hands on. */

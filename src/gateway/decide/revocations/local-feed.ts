@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { OnPublished, RevocationFeed } from './feed.ts'
+import type { OnPublished, Published, RevocationFeed } from './feed.ts'
 import { createListeners } from './listeners.ts'
 import { type Mark, type MarkDraft, MIN_MARK_LIFE_MS } from './mark.ts'
 import type { MarkFile } from './mark-file.ts'
+import type { MarkPeers, Told } from './mark-peers.ts'
 import { createMarkTable } from './mark-table.ts'
-import { comparePositions, heldOf, nextPosition, START } from './position.ts'
+import { comparePositions, heldOf, nextPosition, type Position, positionOf, START } from './position.ts'
 
 export interface LocalFeedOptions {
   readonly clock: Clock
@@ -20,11 +21,16 @@ export interface LocalFeedOptions {
   /** Marks that are in force already; the file has them. */
   readonly marks: readonly Mark[]
   readonly onPublished: OnPublished
+  /** Other workers that marks are for too; left out: there are none. */
+  readonly peers?: MarkPeers
 }
 
-/** The feed of one process: always fresh, since a mark is applied where it is published. */
+/**
+ * The feed of one process, or of one of several workers: always fresh, since a mark is applied where it is published,
+ * and right after that by the others.
+ */
 export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
-  const { clock, log, file, onPublished } = options
+  const { clock, log, file, onPublished, peers } = options
   const epoch = `local-${randomBytes(9).toString('base64url')}`
   const table = createMarkTable(epoch)
   const listeners = createListeners<Mark>(log)
@@ -32,13 +38,28 @@ export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
   let held = heldOf(epoch, START)
   let applied = 0
 
-  const apply = (mark: Mark): void => {
-    if (comparePositions(mark.id, position) > 0) position = mark.id
+  const apply = (mark: Mark, at = mark.id): void => {
+    if (comparePositions(at, position) > 0) position = at
     held = heldOf(epoch, position)
-    table.apply(mark, mark.id)
+    table.apply(mark, at)
     applied += 1
   }
   for (const mark of options.marks) if (clock.nowMs() < mark.expiresAtMs) apply(mark)
+
+  peers?.listen({
+    published: (mark) => {
+      // It may have been made before one that was applied here already, and is after what was decided up to now.
+      apply(mark, nextPosition(position, clock.nowMs()))
+      listeners.tell(mark)
+    },
+    withdrawn: (id) => {
+      table.withdraw(id)
+    },
+  })
+  const idOf = (nowMs: number): Position => {
+    const next = nextPosition(position, nowMs)
+    return peers === undefined ? next : positionOf(next, peers.index)
+  }
 
   return {
     freshness: () => 'fresh',
@@ -50,12 +71,13 @@ export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
       table.forget(clock.nowMs())
       if (table.marks().length >= options.maxMarks)
         return { failed: `${options.maxMarks} marks are in force` }
-      const mark = markOf(draft, nextPosition(position, clock.nowMs()), clock.nowMs(), options.markLifeMs)
+      const mark = markOf(draft, idOf(clock.nowMs()), clock.nowMs(), options.markLifeMs)
       const failed = file?.add(mark) ?? null
       // In force all the same: a full disk must not keep somebody in.
       apply(mark)
       listeners.tell(mark)
       onPublished('published', mark, mark.by)
+      if (peers !== undefined) return { mark, ...replicasOf(await peers.publish(mark)) }
       const warning = failed === null ? {} : { warning: `it will not survive a restart: ${failed}` }
       return { mark, replicas: { known: 1, applied: 1 }, ...warning }
     },
@@ -64,6 +86,10 @@ export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
       if (mark === undefined) return null
       const failed = file?.remove(id) ?? null
       onPublished('withdrawn', mark, by)
+      if (peers !== undefined) {
+        const { warning } = await peers.withdraw(id)
+        return { mark, ...(warning === undefined ? {} : { warning }) }
+      }
       return { mark, ...(failed === null ? {} : { warning: `it will be back after a restart: ${failed}` }) }
     },
     list: () => {
@@ -82,6 +108,11 @@ export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
     close: () => undefined,
   }
 }
+
+const replicasOf = ({ known, applied, warning }: Told): Omit<Published, 'mark'> => ({
+  replicas: { known, applied },
+  ...(warning === undefined ? {} : { warning }),
+})
 
 /** A draft as it goes into the feed. */
 export const markOf = (draft: MarkDraft, id: string, nowMs: number, markLifeMs: number): Mark => {

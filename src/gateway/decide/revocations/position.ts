@@ -22,6 +22,14 @@ export const nextPosition = (last: Position, nowMs: number): Position => {
   return nowMs > lastMs ? `${nowMs}-0` : `${lastMs}-${lastNumber + 1}`
 }
 
+/** One that no other worker makes in the same millisecond; not before `position`. */
+export const positionOf = (position: Position, worker: number): Position => {
+  const [ms, number] = parts(position)
+  return `${ms}-${(number + 1) * MAX_WORKERS + worker}`
+}
+
+const MAX_WORKERS = 100
+
 const parts = (position: Position): readonly [number, number] => {
   const dash = position.indexOf('-')
   return [Number(position.slice(0, dash)), Number(position.slice(dash + 1))]
