@@ -1,3 +1,4 @@
+import { parseRecord } from './admin/decisions/decision-reader.ts'
 import type { Configuration } from './config/configuration.ts'
 import { loadConfiguration } from './config/load.ts'
 import type { JsonObject } from './core/json.ts'
@@ -5,8 +6,10 @@ import { grantFacts } from './gateway/decide/grants/grant-facts.ts'
 import { covers } from './gateway/decide/revocations/covers.ts'
 import type { RevocationFeed } from './gateway/decide/revocations/feed.ts'
 import type { Explanation, Identify } from './gateway/explain.ts'
+import type { PastExplanation } from './gateway/explain-record.ts'
 import type { AskedRequest } from './gateway/explain-request.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
+import { findRecordLine } from './gateway/record/find-record.ts'
 import type { Head } from './gateway/record/heads.ts'
 import { createStreams, type StreamFacts, type Streams } from './gateway/streams.ts'
 import { createAdminDeps, type Overview } from './start/admin-deps.ts'
@@ -260,4 +263,34 @@ export const explainRequest = async (
     generation.discard()
     await estate.settled(0)
   }
+}
+
+/**
+ * Explains a decision of the past by what its record kept.
+ *
+ * @param log of which the record is one; null: those that the configuration writes.
+ * @returns null when no log has it. Throws what the system says of a log that cannot be read.
+ */
+export const explainDecision = async (
+  options: StartOptions,
+  id: string,
+  log: string | null,
+): Promise<PastExplanation | NotStarted | null> => {
+  const { configuration, findings } = await loadConfiguration(options.file, options)
+  if (configuration === null) return { findings }
+  const logs = log === null ? configuration.sinks.flatMap(({ create }) => create.log ?? []) : [log]
+  for (const path of logs) {
+    const line = await findRecordLine(path, id)
+    const record = line === null ? null : parseRecord(line)
+    if (record === null) continue
+    const estate = createEstate(options.log)
+    const generation = createGeneration(configuration, [], estate, options)
+    try {
+      return generation.explainPast(record)
+    } finally {
+      generation.discard()
+      await estate.settled(0)
+    }
+  }
+  return null
 }

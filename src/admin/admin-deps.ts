@@ -1,11 +1,13 @@
 import type { AdminConfig, Configuration } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
+import type { JsonObject } from '../core/json.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { EngineStatus } from '../gateway/decide/engines/engine.ts'
 import type { Grant } from '../gateway/decide/grants/store.ts'
 import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { Explanation } from '../gateway/explain.ts'
+import type { PastExplanation } from '../gateway/explain-record.ts'
 import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Head } from '../gateway/record/heads.ts'
 import type { DecisionArchive } from './decisions/decision-archive.ts'
@@ -23,6 +25,8 @@ export interface AdminDeps {
   readonly configuration: () => Configuration
   /** Takes a request the whole way, without recording it, forwarding it or keeping the answer. */
   readonly explain: (asked: AskedRequest) => Promise<Explanation>
+  /** Explains a record of the decision log, as its reader may see it. */
+  readonly explainPast: (record: JsonObject) => PastExplanation
   readonly ring: DecisionRing
   readonly archive: DecisionArchive
   readonly heads: () => readonly Head[]

@@ -28,12 +28,27 @@ const QUESTION = z.strictObject({
   body: z.custom<JsonValue>(() => true).optional(),
 })
 
-/** Takes a request the whole way by what runs now, without forwarding or recording it. */
-export const explainEndpoint = ({ explain }: Pick<AdminDeps, 'explain'>): Endpoint => ({
+const PAST = z.strictObject({ decision: z.string({ error: 'expected the id of a decision' }).max(200) })
+
+type Deps = Pick<AdminDeps, 'explain' | 'explainPast' | 'archive'>
+
+/** Takes a request the whole way by what runs now, without forwarding or recording it; or explains a past decision. */
+export const explainEndpoint = ({ explain, explainPast, archive }: Deps): Endpoint => ({
   method: 'POST',
   path: '/v1/explain',
   permission: 'explain',
   handle: async ({ body, signal }: AdminRequest) => {
+    if (isObject(body) && 'decision' in body) {
+      const past = PAST.safeParse(body)
+      if (!past.success) return problem(400, past.error.issues.map(tell).join('; '))
+      const found = await archive.find(
+        past.data.decision,
+        AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
+      )
+      if (found === null) return problem(503, 'too many searches are under way, try again later')
+      const [record] = found.decisions
+      return record === undefined ? problem(404, 'no such decision was found') : json(explainPast(record))
+    }
     const read = QUESTION.safeParse(body)
     if (!read.success) return problem(400, read.error.issues.map(tell).join('; '))
     const { method, url, headers, claims } = read.data

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { JsonObject } from '../core/json.ts'
 import type { Explanation } from '../gateway/explain.ts'
+import type { PastExplanation } from '../gateway/explain-record.ts'
 import { type AskedRequest, describedRequest } from '../gateway/explain-request.ts'
-import { explainRequest } from '../start.ts'
+import type { NotStarted } from '../start/options.ts'
+import { explainDecision, explainRequest } from '../start.ts'
 import { type ConfigurationOption, configurationOption, printFindings } from './configuration-file.ts'
+import { renderExplanation } from './explain-render.ts'
 import { type CommandIo, type Done, EXIT } from './io.ts'
 import { silentLog } from './log.ts'
 
@@ -12,34 +15,61 @@ interface ExplainOptions extends ConfigurationOption {
   readonly header: readonly string[]
   readonly data?: string
   readonly claims?: string
+  readonly decision?: string
+  readonly log?: string
   readonly json?: boolean
 }
 
 export const addExplain = (program: Command, io: CommandIo, done: Done): void => {
   configurationOption(program.command('explain'))
-    .argument('<method>')
-    .argument('<url>', 'absolute, as a client would send it; it is not normalised')
+    .argument('[method]')
+    .argument('[url]', 'absolute, as a client would send it; it is not normalised')
     .description('Takes a request the whole way, stage by stage, without forwarding or recording it.')
     .option('-H, --header <header>', "a request header, 'Name: value'; may be given again", collect, [])
     .option('--data <file>', 'the request body')
     .option('--claims <json>', 'claims to take as verified, instead of a credential')
+    .option('--decision <id>', 'explain a recorded decision instead of a request')
+    .option('--log <file>', 'the decision log that has it; default those of the configuration')
     .option('--json', 'print {route, subject, accessRequest, decision, code, source, reasons, …}')
     .addHelpText('after', '\nExits 0 for an allow, 1 for a deny, 2 for bad usage or configuration.')
-    .action(async (method: string, url: string, options: ExplainOptions) => {
-      const asked = readQuestion(method, url, options)
-      if ('mistake' in asked) {
-        io.err(`${asked.mistake}\n`)
+    .action(async (method: string | undefined, url: string | undefined, options: ExplainOptions) => {
+      const explained = await explainAsked(method, url, options, io)
+      if (typeof explained === 'string') {
+        io.err(`${explained}\n`)
         return done(EXIT.usage)
       }
-      const { env, clock } = io
-      const explained = await explainRequest({ file: options.config, env, clock, log: silentLog }, asked)
       if ('findings' in explained) {
         printFindings(explained.findings, io, options.json === true)
         return done(EXIT.usage)
       }
-      io.out(options.json === true ? `${JSON.stringify(explained, null, 2)}\n` : render(explained))
+      io.out(options.json === true ? `${JSON.stringify(explained, null, 2)}\n` : renderExplanation(explained))
       done(explained.decision === 'allow' ? EXIT.ok : EXIT.findings)
     })
+}
+
+/** The explanation, what is wrong with the configuration, or how the command is used. */
+const explainAsked = async (
+  method: string | undefined,
+  url: string | undefined,
+  options: ExplainOptions,
+  { env, clock }: CommandIo,
+): Promise<Explanation | PastExplanation | NotStarted | string> => {
+  const start = { file: options.config, env, clock, log: silentLog }
+  const { decision, log = null } = options
+  if (decision !== undefined) {
+    if (method !== undefined) return 'found a request and --decision, expected one of them'
+    try {
+      const past = await explainDecision(start, decision, log)
+      return past ?? `no log has a decision ${decision}; --log names others than those of the configuration`
+    } catch (error) {
+      if (!(error instanceof Error && 'syscall' in error)) throw error
+      return `the log cannot be read: ${error.message}`
+    }
+  }
+  if (method === undefined || url === undefined)
+    return 'expected METHOD URL, such as GET https://bank.example.com/accounts/42, or --decision ID'
+  const asked = readQuestion(method, url, options)
+  return 'mistake' in asked ? asked.mistake : explainRequest(start, asked)
 }
 
 const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value]
@@ -86,29 +116,4 @@ const readBody = (file: string | undefined): Buffer | null | string => {
   } catch (error) {
     return `--data: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`
   }
-}
-
-const render = (explanation: Explanation): string => {
-  const { request, upstream, credential } = explanation
-  const rows: readonly (readonly [string, string | null])[] = [
-    ['request', `${request.method} ${request.host}${request.path} from ${request.ip}`],
-    ['route', explanation.route === null ? null : `${explanation.route} (owner ${explanation.owner})`],
-    [
-      'credential',
-      credential === null ? null : `${credential.type} by ${credential.authenticator}, ${credential.id}`,
-    ],
-    ['subject', explanation.subject === null ? null : JSON.stringify(explanation.subject)],
-    ['read', explanation.inputs === null ? null : JSON.stringify(explanation.inputs)],
-    ['asked', explanation.accessRequest === null ? null : JSON.stringify(explanation.accessRequest)],
-    [
-      'engine',
-      explanation.engine === null ? null : `${explanation.engine} ${explanation.policyVersion ?? ''}`,
-    ],
-    ['decision', `${explanation.decision} (${explanation.code}) by ${explanation.source}`],
-    ['reasons', explanation.reasons.length === 0 ? null : explanation.reasons.join(', ')],
-    ['errors', explanation.errors.length === 0 ? null : explanation.errors.join('; ')],
-    ['because', explanation.detail],
-    ['upstream', upstream === null ? null : `${upstream.name} ${upstream.target}`],
-  ]
-  return rows.map(([label, text]) => `${label.padEnd(11)}${text ?? '-'}\n`).join('')
 }

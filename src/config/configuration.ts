@@ -13,6 +13,7 @@ import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import type { AssertionConfig } from '../gateway/enforce/config.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import type { RefusalRecordsConfig } from '../gateway/record/config.ts'
+import type { SinkFactory } from '../gateway/record/sinks/define-sink.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import type { DecisionTest } from './decision-tests/read.ts'
 import type { Sources } from './sources.ts'
@@ -40,7 +41,7 @@ export interface Configuration {
   /** Names of authenticators, one of which must know a caller before it is told `no_route`; null: none must. */
   readonly unmatched: readonly string[] | null
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
-  readonly sinks: readonly Prepared<Sink>[]
+  readonly sinks: readonly PreparedSink[]
   readonly grants: GrantsConfig
   readonly revocation: RevocationConfig
   readonly assertion: AssertionConfig
@@ -70,6 +71,10 @@ export interface Prepared<T> {
    * this process.
    */
   readonly fingerprint: string
+}
+
+export interface PreparedSink extends Prepared<Sink> {
+  readonly create: SinkFactory
 }
 
 export type Permission = 'read' | 'explain' | 'replay' | 'revoke'

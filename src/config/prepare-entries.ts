@@ -10,8 +10,7 @@ import { checkUpstream } from '../gateway/enforce/config.ts'
 import { prepareUpstreamTls } from '../gateway/enforce/upstream-tls.ts'
 import { createUpstream, type OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
-import type { Sink } from '../gateway/record/sinks/sink.ts'
-import type { ConfiguredListener, Prepared } from './configuration.ts'
+import type { ConfiguredListener, Prepared, PreparedSink } from './configuration.ts'
 import type { KindEntry } from './gateway-schema.ts'
 import { below } from './parse-part.ts'
 import { createPreparation, type Loading } from './preparation.ts'
@@ -37,7 +36,7 @@ export interface PreparedEntries {
   readonly authenticators: ReadonlyMap<string, PreparedAuthenticator>
   readonly engines: ReadonlyMap<string, PreparedEngine>
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
-  readonly sinks: readonly Prepared<Sink>[]
+  readonly sinks: readonly PreparedSink[]
   readonly assertionSettings: (() => AssertionSettings) | null
 }
 

@@ -33,6 +33,7 @@ export const createAdminDeps = (
     configStatus,
     configuration: () => generation().configuration,
     explain: (asked) => generation().explain(asked),
+    explainPast: (record) => generation().explainPast(record),
     ring,
     archive: createDecisionArchive({ ring, file: () => fileOf(generation()) }),
     heads: () => generation().heads.currentHeads(),

@@ -11,12 +11,14 @@ import type { AssertionKey, AssertionSettings } from '../gateway/enforce/asserti
 import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
 import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { type Explanation, explain, type Identify } from '../gateway/explain.ts'
+import { explainRecord, type PastExplanation } from '../gateway/explain-record.ts'
 import type { AskedRequest } from '../gateway/explain-request.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { identifyAs } from './assumed-identity.ts'
 import { composeDecide, composeRecord, composeStages, type Parts } from './compose.ts'
+import { explainTools } from './explain-tools.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
 import { createMarkRecord } from './mark-record.ts'
@@ -99,6 +101,8 @@ export interface Generation {
   readonly explainBy: (clock: Clock) => Generation['explain']
   /** Ids of the policies of each engine that holds its own. */
   readonly policyIds: () => ReadonlyMap<string, readonly string[]>
+  /** Explains a record of the decision log. */
+  readonly explainPast: (record: JsonObject) => PastExplanation
   /** Lets go of what it uses once the last request that began by it has ended. */
   readonly retire: () => void
   /** Lets go of it now. */
@@ -168,6 +172,7 @@ export const createGeneration = (
       log,
     }
     const stages = composeStages(configuration, parts)
+    const tools = explainTools(configuration, engines)
     const explainingBy = (by: Clock): Stages => ({
       ...(by === clock ? stages : composeStages(configuration, { ...parts, clock: by })),
       decide: composeDecide(configuration, { engines, store: unchanged(store), feed, clock: by }),
@@ -178,9 +183,12 @@ export const createGeneration = (
         inFlight.usage.began()
         try {
           const asked = exchange(configuration.listeners.find(({ speaks }) => speaks === 'proxy')?.id ?? '')
-          if (claims === null && subject === undefined) return await explain(explaining, asked)
+          if (claims === null && subject === undefined) return await explain(explaining, asked, tools)
           const assumed = { claims: claims ?? {}, subject, authenticator }
-          return await explain(explaining, asked, identifyAs(authenticators, assumed, by))
+          return await explain(explaining, asked, {
+            ...tools,
+            identify: identifyAs(authenticators, assumed, by),
+          })
         } finally {
           inFlight.usage.ended(0)
         }
@@ -201,6 +209,7 @@ export const createGeneration = (
       explainBy,
       policyIds: () =>
         new Map([...engines].flatMap(([name, { policyIds }]) => (policyIds ? [[name, policyIds]] : []))),
+      explainPast: (record) => explainRecord(record, tools),
       retire: () => inFlight.whenIdle(discard),
       discard,
     }

@@ -5,6 +5,7 @@ import type { Route } from '../../core/route.ts'
 import { isReservedPath } from './builtin-route.ts'
 import { type Ambiguous, type ConditionSubject, compileConditions } from './conditions.ts'
 import type { MatchConfig, MatchFlags } from './config.ts'
+import { type Considered, createConsideration } from './considered.ts'
 import { canonicalHostPattern, createHostTable, type HostTable, hostEntry, walkHosts } from './host-table.ts'
 import { type Match, matchHost, readMatch } from './match.ts'
 import { createTrieNode, insertTemplate, pathValues, type TrieNode, walkTrie } from './route-trie.ts'
@@ -32,6 +33,8 @@ export interface RouteFound {
 export interface RouteTable {
   /** Null: no route. Does not check whether the route takes what the path needs. */
   readonly find: (question: RouteQuestion) => RouteFound | Ambiguous | null
+  /** Every route whose host and path the request fits, the chosen one first; slow, for explanations. */
+  readonly consider: (question: RouteQuestion) => readonly Considered[]
 }
 
 export interface RouteToCompile {
@@ -69,7 +72,19 @@ export const compileRoutes = (
     if (added !== null) templates.add(added)
   }
   for (const template of templates) seal(template)
-  return { find: (question) => find(hosts, question) }
+  return { find: (question) => find(hosts, question), consider: (question) => consider(hosts, question) }
+}
+
+const consider = (hosts: Hosts, question: RouteQuestion): readonly Considered[] => {
+  const { look, result } = createConsideration(question)
+  const values = pathValues(question.path)
+  walkHosts(hosts, question, question.port, (trie) =>
+    walkTrie(trie, values, (template): null => {
+      look(template)
+      return null
+    }),
+  )
+  return result()
 }
 
 const find = (hosts: Hosts, question: RouteQuestion): RouteFound | Ambiguous | null => {

@@ -27,8 +27,13 @@ export interface MappingSource {
   readonly unreadableHeaders?: ReadonlySet<string>
 }
 
+/** A mapping as it stands in the route map. */
+export type WrittenMapping = Pick<MappingSource, 'evaluation' | 'evaluations' | 'headers' | 'rewrite'>
+
 /** A route's mapping, compiled and checked. */
 export interface MappingPlan {
+  /** For explanations. */
+  readonly written: WrittenMapping
   /** SHA-256 over the mapping as it is written; part of grant keys. */
   readonly mappingHash: string
   readonly needsBody: boolean
@@ -83,8 +88,10 @@ export const compilePlan = (source: MappingSource, report: (problem: Problem) =>
   const volatileReads = distinctReads(asked)
     .map((read) => read.label)
     .filter((label) => VOLATILE.has(label))
+  const written = { evaluation, evaluations, headers, rewrite }
   return {
-    mappingHash: canonicalHash({ evaluation, evaluations, headers, rewrite }),
+    written,
+    mappingHash: canonicalHash(written),
     needsBody: wanted.body !== null,
     cacheable: volatileReads.every((label) => quantiseMs !== null && QUANTISABLE.has(label)),
     volatileReads,

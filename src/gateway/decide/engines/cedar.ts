@@ -8,6 +8,7 @@ import { refuse } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
 import { type EntityStore, readEntities } from './cedar-entities.ts'
 import { type Evaluation, evaluateByCedar } from './cedar-evaluate.ts'
+import { nearPolicies, policySources } from './cedar-explain.ts'
 import type { SourceFile } from './cedar-findings.ts'
 import { namedEntities } from './cedar-literals.ts'
 import {
@@ -138,6 +139,8 @@ const createEngine = (parts: {
         return refuse('decide', 'engine_unavailable', `engine ${name}: Cedar broke; its stack is in the log`)
       }
     },
+    policies: (ids) => policySources(policies, ids),
+    nearPolicies: (request) => nearPolicies(policies, request, evaluation),
     close: () => evaluation.prepared.release(),
   }
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { AccessRequest } from '../../../core/access-request.ts'
 import type { EvaluationResult } from '../../../core/decision.ts'
 import type { JsonObject } from '../../../core/json.ts'
+import type { NearPolicy, PolicySource } from '../../../core/policy-source.ts'
 import type { ReviewedQuestion, ReviewNote } from '../../../core/question-outline.ts'
 import type { Refusal } from '../../../core/refusals.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
@@ -72,6 +73,10 @@ export interface Engine {
   readonly timeoutMs?: number
   /** Not there for an engine in this process, which is always reachable. */
   readonly status?: () => EngineStatus
+  /** The policies of these ids as they are written; only where the engine has them. */
+  readonly policies?: (ids: readonly string[]) => readonly PolicySource[]
+  /** What would have allowed a request that no policy allowed; only where the engine can tell. Slow. */
+  readonly nearPolicies?: (request: AccessRequest) => readonly NearPolicy[]
   readonly close?: () => void | Promise<void>
 }
 

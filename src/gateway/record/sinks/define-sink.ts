@@ -4,12 +4,19 @@ import { type CommonConfig, commonFields, prepareCommon } from './common-fields.
 import { guardSink } from './guard-sink.ts'
 import type { BareSink, Sink } from './sink.ts'
 
+/** Opens the sink. */
+export interface SinkFactory<T extends BareSink = Sink> {
+  (): T
+  /** Where its lines can be read again without it: the file as it is configured; only for sinks that write one. */
+  readonly log?: string
+}
+
 /** One kind of sink, its configuration type erased so that all kinds fit one table. */
 export interface SinkKind {
   readonly type: string
   readonly config: (settings: Settings) => z.ZodObject
   /** Checks and reports; the factory opens the sink, and throws `SinkStartError` when that is impossible. */
-  readonly prepare: (name: string, config: unknown, preparation: Preparation) => () => Sink
+  readonly prepare: (name: string, config: unknown, preparation: Preparation) => SinkFactory
 }
 
 /**
@@ -24,7 +31,7 @@ export const defineSink = <Schema extends z.ZodObject>(definition: {
     name: string,
     config: z.output<Schema> & CommonConfig,
     preparation: Preparation,
-  ) => () => BareSink
+  ) => SinkFactory<BareSink>
 }): SinkKind => ({
   type: definition.type,
   config: (s) => definition.config(s).extend(commonFields(s)),
@@ -33,6 +40,6 @@ export const defineSink = <Schema extends z.ZodObject>(definition: {
     const parsed = config as z.output<Schema> & CommonConfig
     const common = prepareCommon(parsed, preparation)
     const open = definition.prepare(name, parsed, preparation)
-    return () => guardSink(open(), common)
+    return Object.assign(() => guardSink(open(), common), open.log === undefined ? {} : { log: open.log })
   },
 })

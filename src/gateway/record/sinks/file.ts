@@ -41,7 +41,8 @@ export const file = defineSink({
   prepare: (name, config, { clock, log, worker = null }) => {
     const { chain, fsync, rotate } = config
     const path = pathOfWriter(config.path, worker)
-    return () => createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log })
+    const open = () => createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log })
+    return Object.assign(open, { log: config.path })
   },
 })
 
