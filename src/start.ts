@@ -283,7 +283,7 @@ export const explainDecision = async (
     const line = await findRecordLine(path, id)
     const record = line === null ? null : parseRecord(line)
     if (record === null) continue
-    const estate = createEstate(options.log)
+    const estate = createEstate(options)
     const generation = createGeneration(configuration, [], estate, options)
     try {
       return generation.explainPast(record)

@@ -74,18 +74,8 @@ export interface GrantExplanation {
   /** Null: the answer is never kept. */
   readonly id: string | null
   /** Why it is not kept. */
-  readonly why: 'grant_none' | 'changes_with_every_request' | null
-  readonly parts: {
-    readonly route: string
-    readonly engine: string
-    readonly mappingHash: string
-    readonly policyVersion: string
-    /** The start of its digest. */
-    readonly credential: string
-    readonly ttlMs: number | null
-    readonly denyTtlMs: number | null
-    readonly quantiseMs: number | null
-  }
+  readonly why: string | null
+  readonly parts: Readonly<Record<string, string | number | null>>
 }
 
 /** What an answer tells its caller. */
@@ -155,7 +145,7 @@ const walk = async (stages: Stages, exchange: Exchange, identify: Identify): Pro
   if (body !== null && !Buffer.isBuffer(body)) return { request, route, identity, outcome: body }
   const bound = stages.bind(accepted, identity, body)
   if (isRefusal(bound)) return { request, route, identity, outcome: bound }
-  const outcome = await stages.decide({ route, identity, bound, signal: exchange.signal })
+  const outcome = await stages.decide({ route, identity, bound, request, signal: exchange.signal })
   return { request, route, identity, bound, outcome }
 }
 

@@ -18,7 +18,7 @@ import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoin
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
 import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
-import { createDecide } from '../gateway/decide/decide.ts'
+import { createDecide, createGrantKeyReader, type DecideOptions } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { grantFacts } from '../gateway/decide/grants/grant-facts.ts'
 import type { GrantStore } from '../gateway/decide/grants/store.ts'
@@ -137,18 +137,24 @@ const askingDialects = ({ listeners }: Configuration): ReadonlyMap<string, Diale
 type DecideParts = Pick<Parts, 'engines' | 'store' | 'feed' | 'clock'>
 
 /** Decides by the engines and the grants of a configuration. */
-export const composeDecide = (
+export const composeDecide = (configuration: Configuration, parts: DecideParts): Stages['decide'] =>
+  createDecide(decideOptions(configuration, parts))
+
+/** Tells by which key `composeDecide` keeps an answer. */
+export const composeGrantKeyReader = (configuration: Configuration, parts: DecideParts) =>
+  createGrantKeyReader(decideOptions(configuration, parts))
+
+const decideOptions = (
   { routes }: Configuration,
   { engines, store, feed, clock }: DecideParts,
-): Stages['decide'] =>
-  createDecide({
-    engines,
-    store,
-    feed,
-    routes: routes.map(({ grant }) => grant),
-    mappingHashes: routes.map(({ plan }) => plan.mappingHash),
-    clock,
-  })
+): DecideOptions => ({
+  engines,
+  store,
+  feed,
+  routes: routes.map(({ grant }) => grant),
+  mappingHashes: routes.map(({ plan }) => plan.mappingHash),
+  clock,
+})
 
 type RecordParts = Pick<Parts, 'sinks' | 'onRecorded' | 'ring' | 'worker' | 'clock'>
 

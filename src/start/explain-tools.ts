@@ -9,6 +9,7 @@ import type { PastTools } from '../gateway/explain-record.ts'
 export const explainTools = (
   { table, routes, version }: Configuration,
   engines: ReadonlyMap<string, Engine>,
+  grant: ExplainTools['grant'],
 ): ExplainTools & PastTools => ({
   configVersion: version,
   policyVersion: (engine) => engines.get(engine)?.policyVersion() ?? null,
@@ -17,7 +18,7 @@ export const explainTools = (
     const plan = routes[index]?.plan
     return plan === undefined ? [] : evaluatedExpressions(plan, bound)
   },
-  grant: () => null,
+  grant,
   policies: (engine, ids) => engines.get(engine)?.policies?.(ids) ?? [],
   near: (engine, request) => engines.get(engine)?.nearPolicies?.(request) ?? [],
 })

@@ -17,7 +17,7 @@ import type { Stages } from '../gateway/pipeline.ts'
 import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { identifyAs } from './assumed-identity.ts'
-import { composeDecide, composeRecord, composeStages, type Parts } from './compose.ts'
+import { composeDecide, composeGrantKeyReader, composeRecord, composeStages, type Parts } from './compose.ts'
 import { explainTools } from './explain-tools.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
@@ -172,7 +172,8 @@ export const createGeneration = (
       log,
     }
     const stages = composeStages(configuration, parts)
-    const tools = explainTools(configuration, engines)
+    const readGrantKey = composeGrantKeyReader(configuration, { engines, store, feed, clock })
+    const tools = explainTools(configuration, engines, readGrantKey)
     const explainingBy = (by: Clock): Stages => ({
       ...(by === clock ? stages : composeStages(configuration, { ...parts, clock: by })),
       decide: composeDecide(configuration, { engines, store: unchanged(store), feed, clock: by }),

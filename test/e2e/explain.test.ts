@@ -215,6 +215,22 @@ describe('an explanation', () => {
     assert.deepEqual(policy?.unmet, ['unless { principal == User::"bob" }'])
   })
 
+  test('has the key by which the answer is kept, and why there is none', async () => {
+    const connection = await openRaw(gateway.port)
+    const id = await sendLive(connection, get('/accounts/11', as('alice')))
+    connection.destroy()
+    const recorded = gateway.records().find((record) => record.id === id)?.grant
+    const { grant } = await explain(get('/accounts/11', as('alice')))
+    assert.equal(Object(grant).id, Object(recorded).id)
+    assert.equal(Object(grant).parts.ttlMs, 15_000)
+    const never = await explain({
+      ...get('/accounts/5/transfers', as('alice')),
+      method: 'POST',
+      body: '{"to":"7"}',
+    })
+    assert.deepEqual([Object(never.grant).id, Object(never.grant).why], [null, 'grant_none'])
+  })
+
   test('says what the caller sees, which holds nothing that is for operators', async () => {
     const { caller } = await explain(get('/accounts/secret-1', as('alice')))
     assert.deepEqual(caller, { status: 403, code: 'denied', title: 'Access is denied', detail: null })

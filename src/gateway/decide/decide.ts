@@ -230,6 +230,40 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
   }
 }
 
+/** What a grant is kept by. */
+export interface GrantKeyParts {
+  /** Null: the answer is never kept. */
+  readonly id: string | null
+  readonly why: 'grant_none' | 'changes_with_every_request' | 'reads_the_whole_request' | null
+  /** Of the credential the start of its digest. */
+  readonly parts: Readonly<Record<string, string | number | null>>
+}
+
+/** Makes what tells by which key an answer is kept, as `createDecide` does; for explanations. */
+export const createGrantKeyReader = (options: DecideOptions): ((question: Question) => GrantKeyParts) => {
+  const caseOf = createCases(options)
+  return (question) => {
+    const { engine, keep, policyVersion, identity } = caseOf(question)
+    const { route, bound } = question
+    const config = options.routes[route.index] ?? null
+    const why = bound.cacheable ? 'reads_the_whole_request' : 'changes_with_every_request'
+    return {
+      id: keep?.id ?? null,
+      why: keep !== null ? null : config === null ? 'grant_none' : why,
+      parts: {
+        route: route.name,
+        engine: engine.name,
+        mappingHash: options.mappingHashes[route.index] ?? '',
+        policyVersion,
+        credential: identity.credential.digest.slice(0, 12),
+        ttlMs: config?.ttlMs ?? null,
+        denyTtlMs: config?.denyTtlMs ?? null,
+        quantiseMs: config?.quantiseMs ?? null,
+      },
+    }
+  }
+}
+
 const expiry = ({ askedAtMs, identity }: Case, lifeMs: number): number => {
   const { expiresAt = Infinity } = identity.credential
   return Math.min(askedAtMs + lifeMs, expiresAt * 1000)
