@@ -1,5 +1,5 @@
 import type { Configuration } from '../config/configuration.ts'
-import { considerRoutes } from '../gateway/accept/considered.ts'
+import { considerRoutes } from '../gateway/accept/consider-routes.ts'
 import { evaluatedExpressions } from '../gateway/bind/evaluated.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import type { ExplainTools } from '../gateway/explain.ts'

@@ -1,7 +1,5 @@
-import type { CanonicalRequest } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
-import { conditionsFit } from './conditions.ts'
-import type { RouteQuestion, RouteTable } from './route-table.ts'
+import { type ConditionSubject, conditionsFit } from './conditions.ts'
 import { select, type TemplateRoute, type TemplateRoutes } from './template-routes.ts'
 
 /** A route whose host and path a request fits, and whether it got the request, or why not. */
@@ -10,12 +8,14 @@ export interface Considered {
   readonly why: 'chosen' | 'method' | 'conditions' | 'fewer_conditions' | 'less_specific' | 'ambiguous'
 }
 
+type Question = ConditionSubject & { readonly method: string }
+
 /**
  * Holds a request against one template after the other, in the order in which they are chosen.
  *
  * Follows the rules of `RouteTable.find`, which a test compares it with; for explanations only.
  */
-export const createConsideration = (question: RouteQuestion) => {
+export const createConsideration = (question: Question) => {
   const considered: Considered[] = []
   let isDecided = false
   return {
@@ -35,7 +35,7 @@ const rank = ({ why }: Considered): number => (why === 'chosen' ? 0 : 1)
 
 const whyOf = (
   { route, methods, conditions }: TemplateRoute,
-  question: RouteQuestion,
+  question: Question,
   chosen: ReturnType<typeof select>,
   isDecided: boolean,
 ): Considered['why'] => {
@@ -49,16 +49,3 @@ const whyOf = (
 
 const takes = (methods: readonly string[], method: string): boolean =>
   methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
-
-/** What of a canonical request chooses its route. */
-export type ConsideredRequest = Pick<
-  CanonicalRequest,
-  'method' | 'host' | 'authority' | 'scheme' | 'path' | 'query' | 'headers' | 'names'
->
-
-/** Every route of a table whose host and path a request fits, the chosen one first, and why not the others. */
-export const considerRoutes = (table: RouteTable, request: ConsideredRequest): readonly Considered[] => {
-  const { method, host, authority, scheme, path, query, headers, names } = request
-  const port = /:([0-9]+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? '443' : '80')
-  return table.consider({ method, host, port, path, query, headers, names })
-}

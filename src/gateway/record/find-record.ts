@@ -15,8 +15,7 @@ export const findRecordLine = async (path: string, id: string): Promise<string |
     let found: string | null = null
     await readLog(part, ({ bytes }) => {
       // The id is the second field of a line; the same text further on is that of a request or a record that follows.
-      if (bytes !== null && bytes.subarray(0, needle.length + 16).includes(needle))
-        found = bytes.toString('utf8')
+      if (bytes?.subarray(0, needle.length + 16).includes(needle)) found = bytes.toString('utf8')
       return found === null
     })
     if (found !== null) return found
