@@ -58,7 +58,7 @@ export const parseKeySet = (json: unknown): KeySet | { readonly problem: string 
 
 export type Jwk = Readonly<Record<string, unknown>>
 
-const isRecord = (value: unknown): value is Jwk =>
+export const isRecord = (value: unknown): value is Jwk =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const own = (jwk: Jwk, member: string): unknown => (Object.hasOwn(jwk, member) ? jwk[member] : undefined)

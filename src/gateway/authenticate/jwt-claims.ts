@@ -27,15 +27,19 @@ export const issuerProblem = ({ iss }: JsonObject, { issuer }: ClaimRules): stri
 }
 
 /** Milliseconds since the epoch at which the token is no longer accepted; for tokens that passed the check. */
-export const endOfLifeMs = ({ exp }: JsonObject, { toleranceMs }: ClaimRules): number =>
+export const endOfLifeMs = ({ exp }: JsonObject, { toleranceMs }: Pick<ClaimRules, 'toleranceMs'>): number =>
   typeof exp === 'number' ? exp * 1000 + toleranceMs : 0
 
-const timeProblem = (claims: JsonObject, toleranceMs: number, nowMs: number): string | null => {
+const timeProblem = (claims: JsonObject, toleranceMs: number, nowMs: number): string | null =>
+  claims.exp === undefined ? 'the token has no exp' : timesProblem(claims, toleranceMs, nowMs)
+
+/** What is wrong with those of `exp`, `nbf` and `iat` that are there. */
+export const timesProblem = (claims: JsonObject, toleranceMs: number, nowMs: number): string | null => {
   const { exp, nbf, iat } = claims
-  if (!isTime(exp)) return exp === undefined ? 'the token has no exp' : 'exp is not a number'
+  if (exp !== undefined && !isTime(exp)) return 'exp is not a number'
   if (nbf !== undefined && !isTime(nbf)) return 'nbf is not a number'
   if (iat !== undefined && !isTime(iat)) return 'iat is not a number'
-  if (nowMs >= exp * 1000 + toleranceMs) return 'the token has expired'
+  if (exp !== undefined && nowMs >= exp * 1000 + toleranceMs) return 'the token has expired'
   if (nbf !== undefined && nbf * 1000 > nowMs + toleranceMs) return 'the token is not valid yet (nbf)'
   // A token from the future would outlive every revocation of what was issued until now.
   if (iat !== undefined && iat * 1000 > nowMs + toleranceMs) return 'the token was issued in the future (iat)'
@@ -45,7 +49,7 @@ const timeProblem = (claims: JsonObject, toleranceMs: number, nowMs: number): st
 const isTime = (value: JsonValue | undefined): value is number =>
   typeof value === 'number' && Number.isFinite(value)
 
-const audienceProblem = (aud: JsonValue | undefined, audience: readonly string[]): string | null => {
+export const audienceProblem = (aud: JsonValue | undefined, audience: readonly string[]): string | null => {
   if (aud === undefined) return audience.length === 0 ? null : 'the token has no aud'
   const named = typeof aud === 'string' ? [aud] : aud
   if (!Array.isArray(named) || !named.every((one): one is string => typeof one === 'string')) {

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Settings } from '../../core/settings.ts'
 import { ALGORITHMS } from './algorithms.ts'
-import { carrierCookie, carrierHeader } from './carriers.ts'
 import { dpopConfig } from './possession.ts'
 import { requireConfig } from './requirement.ts'
 import { prefixField, subjectConfig } from './subject.ts'
+import { tokenCarrierFields } from './token-carrier.ts'
 
 /** What a token's subject is when nothing else is configured. */
 export const SUBJECT_OF_TOKEN = { type: 'User', id: '$claims.sub' } as const
@@ -77,12 +77,7 @@ export const jwtConfig = (s: Settings) =>
       .duration({ maxMs: 300_000 })
       .prefault('5s')
       .describe('How far clocks may differ where exp, nbf and iat are looked at, default 5s.'),
-    header: carrierHeader()
-      .optional()
-      .describe('Header that carries the bare token, default Authorization with the scheme Bearer.'),
-    cookie: carrierCookie()
-      .optional()
-      .describe('Cookie that carries the token, default Authorization with the scheme Bearer.'),
+    ...tokenCarrierFields(s),
     require: requireConfig(s)
       .optional()
       .describe('What every token must show beyond being valid, default nothing more.'),

@@ -1,11 +1,6 @@
-import type { Carrier } from '../../core/carrier.ts'
 import type { Clock } from '../../core/clock.ts'
-import type { Credential, Identity } from '../../core/identity.ts'
-import type { JsonObject, JsonValue } from '../../core/json.ts'
-import { isRefusal, type Refusal } from '../../core/refusals.ts'
+import { isRefusal } from '../../core/refusals.ts'
 import type { Requirement } from '../../core/requirement.ts'
-import type { Preparation } from '../../core/settings.ts'
-import { actorsOf, withActors } from './actors.ts'
 import type { Algorithm } from './algorithms.ts'
 import {
   type AuthenticatorBody,
@@ -16,8 +11,7 @@ import {
   type Prove,
   type Verification,
 } from './authenticator.ts'
-import { headerProblem } from './carriers.ts'
-import { credentialDigest, DIGEST_ID_LENGTH } from './credential-digest.ts'
+import { credentialDigest } from './credential-digest.ts'
 import { type ClaimRules, claimsProblem, endOfLifeMs, issuerProblem } from './jwt-claims.ts'
 import { type JwtConfig, jwtConfig, SUBJECT_OF_TOKEN } from './jwt-config.ts'
 import { acceptedAlgorithms, prepareKeys } from './jwt-keys.ts'
@@ -27,6 +21,8 @@ import type { KeySource } from './key-source.ts'
 import { DPOP_CHALLENGE, type Possession, preparePossession } from './possession.ts'
 import { freshUntilMs, requirementOf, unmet } from './requirement.ts'
 import { compileSubject, literalType, type ToSubject } from './subject.ts'
+import { tokenCarrier } from './token-carrier.ts'
+import { identityOfToken } from './token-identity.ts'
 
 /**
  * A JSON Web Token, signed by a configured issuer.
@@ -44,7 +40,7 @@ export const jwt = defineAuthenticator({
     const toSubject = compileSubject(name, mapping, prefix, preparation)
     const type = literalType(mapping.type)
     const description = {
-      carrier: carrierOf(config, preparation),
+      carrier: tokenCarrier(config, preparation),
       selector: selectorOf(config),
       subjectTypes: type === null ? null : [type],
       prefix,
@@ -60,20 +56,6 @@ export const jwt = defineAuthenticator({
   },
 })
 
-const carrierOf = (config: JwtConfig, preparation: Preparation): Carrier => {
-  const { header, cookie } = config
-  if (header !== undefined && cookie !== undefined) {
-    const message = '"cookie" beside "header": a token comes in by one carrier only'
-    preparation.report({ path: ['cookie'], atKey: true, message })
-  }
-  if (header !== undefined) {
-    const problem = headerProblem(header)
-    if (problem !== null) preparation.report({ path: ['header'], message: problem })
-    return { kind: 'header', name: header.toLowerCase() }
-  }
-  return cookie === undefined ? { kind: 'authorization', scheme: 'Bearer' } : { kind: 'cookie', name: cookie }
-}
-
 const selectorOf = ({ issuer, typ }: JwtConfig): Readonly<Record<string, string>> =>
   typ === 'any' ? { shape: 'jwt', issuer } : { shape: 'jwt', issuer, typ }
 
@@ -84,9 +66,6 @@ const rulesOf = ({ issuer, audience = [], clockTolerance }: JwtConfig): ClaimRul
 })
 
 const BEARER_CHALLENGE: Challenge = { scheme: 'Bearer', parameters: [] }
-
-/** A longer `jti` or `sid` is not repeated in every record. */
-const MOST_ID_LENGTH = 256
 
 interface JwtParts {
   readonly name: string
@@ -118,7 +97,8 @@ const createJwt = (parts: JwtParts): AuthenticatorBody => ({
     if (typeof prove === 'string') return badCredential(parts.name, prove)
     return verify(token, algorithm, presented, prove, parts)
   },
-  fromClaims: (claims) => identify(claims, credentialDigest(parts.name, ''), parts),
+  fromClaims: (claims) =>
+    identityOfToken('jwt', parts.name, claims, credentialDigest(parts.name, ''), parts.toSubject),
   close: () => {
     parts.keys.close()
     parts.possession.close()
@@ -141,7 +121,8 @@ const verify = async (
   const signer = await findSigner(token, algorithm, keys, clock)
   if (typeof signer === 'string') return badCredential(name, signer)
   if (isRefusal(signer)) return signer
-  const identity = identify(token.claims, credentialDigest(name, presented.digest), parts)
+  const digest = credentialDigest(name, presented.digest)
+  const identity = identityOfToken('jwt', name, token.claims, digest, parts.toSubject)
   if (isRefusal(identity)) return identity
   const vouched = (nowMs: number) => keys.vouches(signer, nowMs)
   const endMs = endOfLifeMs(token.claims, rules)
@@ -151,33 +132,3 @@ const verify = async (
   const untilMs = Math.min(endMs, freshUntilMs(token.claims, requirement))
   return { identity, keep: { untilMs, vouched }, prove }
 }
-
-const identify = (claims: JsonObject, digest: string, parts: JwtParts): Identity | Refusal => {
-  const actors = actorsOf(claims)
-  if (typeof actors === 'string') return badCredential(parts.name, actors)
-  const subject = parts.toSubject(claims)
-  if (isRefusal(subject)) return subject
-  return {
-    subject: withActors(subject, actors),
-    credential: credentialOf(claims, digest, parts.name),
-    claims,
-  }
-}
-
-const credentialOf = (claims: JsonObject, digest: string, authenticator: string): Credential => {
-  const { jti, iss, iat, exp, auth_time: loggedInAt, sid } = claims
-  return {
-    type: 'jwt',
-    authenticator,
-    id: isShortId(jti) ? jti : digest.slice(0, DIGEST_ID_LENGTH),
-    ...(typeof iss === 'string' ? { issuer: iss } : {}),
-    ...(typeof iat === 'number' ? { issuedAt: iat } : {}),
-    ...(typeof exp === 'number' ? { expiresAt: exp } : {}),
-    ...(typeof loggedInAt === 'number' && Number.isFinite(loggedInAt) ? { authenticatedAt: loggedInAt } : {}),
-    ...(isShortId(sid) ? { session: sid } : {}),
-    digest,
-  }
-}
-
-const isShortId = (jti: JsonValue | undefined): jti is string =>
-  typeof jti === 'string' && jti !== '' && jti.length <= MOST_ID_LENGTH

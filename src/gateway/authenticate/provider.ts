@@ -12,24 +12,32 @@ export interface ProviderClient {
 
 const MOST_BYTES = 1024 * 1024
 
+/** A form to send. */
+export interface ProviderForm {
+  readonly parameters: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /**
  * Fetches one JSON document.
  *
  * Anything but a prompt 200 with JSON of at most 1 MiB is a failure; redirects are not followed.
  *
+ * @param form what to send by POST; default nothing, by GET.
  * @returns the document, or for operators what went wrong. Never throws for what the other side does.
  */
 export const fetchJson = async (
   url: string,
   client: ProviderClient,
   signal: AbortSignal,
+  form: ProviderForm | null = null,
 ): Promise<{ readonly json: unknown } | { readonly failure: string }> => {
   const controller = new AbortController()
   const abort = () => controller.abort()
   const timer = setTimeout(abort, client.timeoutMs)
   signal.addEventListener('abort', abort, { once: true })
   try {
-    const text = await settled(fetchText(url, client.agent, controller.signal), controller.signal)
+    const text = await settled(fetchText(url, client.agent, controller.signal, form), controller.signal)
     if (typeof text !== 'string') return { failure: `${url} ${text.failure}` }
     return parse(url, text)
   } catch (error) {
@@ -64,9 +72,20 @@ const fetchText = async (
   url: string,
   dispatcher: Agent,
   signal: AbortSignal,
+  form: ProviderForm | null,
 ): Promise<string | { readonly failure: string }> => {
-  const headers = { accept: 'application/json', 'user-agent': 'sallyport' }
-  const { statusCode, body } = await request(url, { dispatcher, signal, headers })
+  const headers = { accept: 'application/json', 'user-agent': 'sallyport', ...form?.headers }
+  const { statusCode, body } = await request(url, {
+    dispatcher,
+    signal,
+    ...(form === null
+      ? { headers }
+      : {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams(form.parameters).toString(),
+        }),
+  })
   if (statusCode !== 200) {
     // What is left of a refused answer is not read, so its connection cannot be used again.
     body.on('error', () => {}).destroy()

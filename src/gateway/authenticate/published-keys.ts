@@ -9,9 +9,14 @@ import {
   remoteKeys,
 } from './key-source.ts'
 import { fetchJson, type ProviderClient } from './provider.ts'
+import { parseSpiffeBundle } from './spiffe-bundle.ts'
 
 /** Where the key set is, or who knows where it is. */
-export type Publisher = { readonly jwksUri: string } | { readonly issuer: string }
+export type Publisher =
+  | { readonly jwksUri: string }
+  | { readonly issuer: string }
+  /** A SPIFFE bundle, of which the keys for JWT-SVIDs count. */
+  | { readonly bundleUrl: string }
 
 export interface PublishedKeysOptions extends Omit<RemoteKeysOptions, 'load'> {
   readonly publisher: Publisher
@@ -43,6 +48,7 @@ const keySetLoader = ({ publisher, authenticator, log }: PublishedKeysOptions, c
   let discovered: string | null = null
   const locate = async (scheduled: boolean, signal: AbortSignal) => {
     if ('jwksUri' in publisher) return publisher
+    if ('bundleUrl' in publisher) return { jwksUri: publisher.bundleUrl }
     // Looking for one unknown key is no reason to ask again where the keys are.
     if (discovered !== null && !scheduled) return { jwksUri: discovered }
     return discoverKeySet(publisher.issuer, client, signal)
@@ -53,7 +59,7 @@ const keySetLoader = ({ publisher, authenticator, log }: PublishedKeysOptions, c
     discovered = located.jwksUri
     const answer = await fetchJson(located.jwksUri, client, signal)
     if ('failure' in answer) return answer
-    const set = parseKeySet(answer.json)
+    const set = 'bundleUrl' in publisher ? parseSpiffeBundle(answer.json) : parseKeySet(answer.json)
     if ('problem' in set) return { failure: `${located.jwksUri} gave no key set: ${set.problem}` }
     if (set.skipped.length > 0) {
       log.debug({ authenticator, skipped: set.skipped }, 'Some keys of a key set cannot be used')

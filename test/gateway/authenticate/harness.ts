@@ -148,7 +148,7 @@ export const stageOf = (configs: Readonly<Record<string, object>>, world: World 
   const authenticators = new Map(
     Object.entries(configs).map(([name, config]) => {
       const { factory, problems, fileProblems } = prepare(name, config, { ...world, clock })
-      const found = [...problems, ...fileProblems]
+      const found = [...problems, ...fileProblems].filter(({ severity }) => severity !== 'warning')
       if (found.length > 0) throw new Error(found.map(({ message }) => message).join('; '))
       return [name, factory()]
     }),
