@@ -7,6 +7,8 @@ import type { Engine, EngineFactory } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
 import { checkUpstream } from '../gateway/enforce/config.ts'
+import { createCredentials } from '../gateway/enforce/credentials.ts'
+import { checkCredentials } from '../gateway/enforce/credentials-config.ts'
 import { prepareUpstreamTls } from '../gateway/enforce/upstream-tls.ts'
 import { createUpstream, type OwnedUpstream } from '../gateway/enforce/upstreams.ts'
 import { SINK_KINDS } from '../gateway/record/sinks/kinds.ts'
@@ -100,8 +102,13 @@ const prepareUpstreams = (
     const preparation = createPreparation(loading, part.source, part.path)
     checkUpstream(value).forEach(preparation.report)
     const tls = prepareUpstreamTls(value, preparation)
+    const { credentials } = value
+    if (credentials !== undefined) checkCredentials(credentials, preparation.report)
+    const { clock, log } = preparation
+    const shown = () =>
+      credentials === undefined ? null : createCredentials(credentials, { upstream: name, clock, log })
     const fingerprint = preparation.fingerprint(value)
-    prepared.set(name, { create: () => createUpstream(name, value, tls), fingerprint })
+    prepared.set(name, { create: () => createUpstream(name, value, tls, shown()), fingerprint })
   }
   return prepared
 }

@@ -78,6 +78,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     upstreams: parts.upstreams,
     assertion: parts.assertion,
     carriers,
+    carriersByName: new Map([...authenticators].map(([name, { carrier }]) => [name, carrier])),
     controlledHeaders,
     decidedHeaders,
     dialects,

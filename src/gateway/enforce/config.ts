@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Problem } from '../../core/problem.ts'
 import type { Settings } from '../../core/settings.ts'
+import { credentialsConfig } from './credentials-config.ts'
 
 /** An application behind the gateway: `upstreams.<name>`. Cross-checks are in `checkUpstream()`. */
 export const upstreamConfig = (s: Settings) =>
@@ -27,6 +28,11 @@ export const upstreamConfig = (s: Settings) =>
       .describe(
         "Passes on the caller's credential headers and cookies, which are removed by default; default false",
       ),
+    credentials: credentialsConfig(s)
+      .optional()
+      .describe(
+        'What the application is shown by the gateway, in place of what callers send; default nothing',
+      ),
     tls: z
       .strictObject({
         caFile: s
@@ -40,9 +46,19 @@ export const upstreamConfig = (s: Settings) =>
           .min(1)
           .optional()
           .describe('The name that is asked for and must be in the certificate, default the host of the url'),
+        certFile: s
+          .path()
+          .optional()
+          .describe('PEM file with the certificate that the gateway shows to the application, default none'),
+        keyFile: s
+          .path()
+          .optional()
+          .describe('PEM file with the private key of certFile, without a passphrase'),
       })
       .optional()
-      .describe('How the certificate of an https url is verified; there is no way not to'),
+      .describe(
+        'How the certificate of an https url is verified, which there is no way not to, and what the gateway shows itself',
+      ),
     connectTimeout: s
       .duration({ minMs: 1 })
       .prefault('2s')
@@ -137,6 +153,18 @@ export const checkUpstream = (config: UpstreamConfig): readonly Problem[] => {
   }
   if (config.tls?.serverName !== undefined && !DNS_NAME.test(config.tls.serverName)) {
     problems.push({ path: ['tls', 'serverName'], message: 'expected a DNS name', rule: 'upstream-tls' })
+  }
+  if ((config.tls?.certFile === undefined) !== (config.tls?.keyFile === undefined)) {
+    problems.push({ path: ['tls'], message: 'certFile and keyFile belong together', rule: 'upstream-tls' })
+  }
+  if (config.forwardCredential && config.credentials !== undefined) {
+    problems.push({
+      path: ['forwardCredential'],
+      atKey: true,
+      message:
+        'found forwardCredential beside credentials, expected one: the application is shown one caller',
+      rule: 'upstream-credentials',
+    })
   }
   if (!HOST_NAME.test(config.host)) {
     problems.push({

@@ -17,6 +17,8 @@ export interface EnforceOptions {
   readonly assertion: AssertionSettings
   /** The carriers of all configured authenticators; they do not reach an upstream that does not ask for them. */
   readonly carriers: readonly Carrier[]
+  /** By the name of their authenticator, for upstreams that exchange the caller's token; default none can be. */
+  readonly carriersByName?: ReadonlyMap<string, Carrier>
   /** Lower-case names of every field that any route sets. */
   readonly controlledHeaders: ReadonlySet<string>
   /** Lower-case names that a match or a mapping reads: `Connection` cannot remove them after the decision. */
@@ -40,6 +42,7 @@ export const createEnforce = (options: EnforceOptions): Enforce => {
   const forward = createForward({
     upstreams: options.upstreams,
     assertion,
+    carriersByName: options.carriersByName ?? new Map(),
     headerRules: { carriers, controlledHeaders, decidedHeaders },
     log,
   })

@@ -1,18 +1,24 @@
+import type { Carrier } from '../../core/carrier.ts'
 import { corsHeaders } from '../../core/cors.ts'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
-import { isRefusal, refuse } from '../../core/refusals.ts'
+import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import { UNSUPERVISED } from '../../core/stream.ts'
 import type { Passage, Stages } from '../pipeline.ts'
 import type { RelayOutcome } from './answer.ts'
 import type { Assertion } from './assertion.ts'
 import { answerBuiltIn } from './built-ins.ts'
+import { callerToken } from './caller-token.ts'
 import type { UpstreamConfig } from './config.ts'
 import { hasBody } from './hop-by-hop.ts'
 import { type RelayOptions, relay, type UpstreamRequest } from './relay.ts'
 import { relayBody } from './request-body.ts'
-import { createRequestHeaders, type RequestHeaderRules } from './request-headers.ts'
+import {
+  createRequestHeaders,
+  type RequestHeaderAdditions,
+  type RequestHeaderRules,
+} from './request-headers.ts'
 import { isCertificateError, mayRetry, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
 import type { Origin, Upstream, Upstreams } from './upstreams.ts'
 import { relayUpgrade } from './websocket.ts'
@@ -22,6 +28,8 @@ type HeadersOf = ReturnType<typeof createRequestHeaders>
 export interface ForwardOptions {
   readonly upstreams: Upstreams
   readonly assertion: Assertion
+  /** By the name of their authenticator. */
+  readonly carriersByName: ReadonlyMap<string, Carrier>
   readonly headerRules: Omit<RequestHeaderRules, 'forwardCredential'>
   readonly log: Log
 }
@@ -35,7 +43,7 @@ export interface ForwardOptions {
  * Does not check: the decision. Whatever comes here is forwarded.
  */
 export const createForward = (options: ForwardOptions): Stages['forward'] => {
-  const { upstreams, assertion, headerRules, log } = options
+  const { upstreams, assertion, headerRules, carriersByName, log } = options
   const withoutCredential = createRequestHeaders({ ...headerRules, forwardCredential: false })
   const withCredential = createRequestHeaders({ ...headerRules, forwardCredential: true })
 
@@ -62,7 +70,11 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     const send = (origin: Origin, request: UpstreamRequest) => relay(origin, request, exchange, relayOptions)
 
     const origin = upstream.pick()
-    const request = upstreamRequest(passage, headersOf, hostFor(upstream, origin, passage), token)
+    const shown = showCredentials(upstream, passage, carriersByName)
+    const credentials = shown instanceof Promise ? await shown : shown
+    if (credentials !== null && 'refusal' in credentials) return credentials
+    const host = hostFor(upstream, origin, passage)
+    const request = upstreamRequest(passage, headersOf, { host, assertion: token, credentials })
     let outcome = await (exchange.upgrade === undefined
       ? send(origin, request)
       : sendUpgrade(origin, request, exchange, exchange.upgrade, { ...relayOptions, config }))
@@ -103,6 +115,21 @@ const sendUpgrade = (
   })
 }
 
+type Shown = { readonly name: string; readonly value: string } | Refusal | null
+
+/** What the application is to be shown; a refusal: nothing may be forwarded, since there is nothing to show. */
+const showCredentials = (
+  { credentials }: Upstream,
+  passage: Passage,
+  carriers: ReadonlyMap<string, Carrier>,
+): Shown | Promise<Shown> => {
+  if (credentials === null) return null
+  const settle = (value: string | Refusal): Shown =>
+    typeof value === 'string' ? { name: credentials.header, value } : value
+  const value = credentials.valueFor(passage, () => callerToken(passage, carriers))
+  return value instanceof Promise ? value.then(settle) : settle(value)
+}
+
 const isFailure = (outcome: RelayOutcome): outcome is UpstreamFailure =>
   outcome !== true && !isRefusal(outcome)
 
@@ -114,8 +141,7 @@ const hostFor = ({ config }: Upstream, origin: Origin, { accepted }: Passage): s
 const upstreamRequest = (
   passage: Passage,
   headersOf: HeadersOf,
-  host: string,
-  assertion: string | null,
+  given: Pick<RequestHeaderAdditions, 'host' | 'assertion' | 'credentials'>,
 ): UpstreamRequest => {
   const { exchange, accepted, bound, decisionId, lease = UNSUPERVISED } = passage
   if (bound.body !== null) lease.received(bound.body.length)
@@ -125,10 +151,9 @@ const upstreamRequest = (
     method: accepted.request.method,
     target: bound.target,
     headers: headersOf(accepted.request, {
-      host,
+      ...given,
       httpVersion: exchange.head.httpVersion,
       decisionId,
-      assertion,
       headers: bound.headers,
       contentLength,
     }),

@@ -21,6 +21,8 @@ export interface RequestHeaderAdditions {
   readonly httpVersion: '1.0' | '1.1'
   readonly decisionId: string
   readonly assertion: string | null
+  /** What the application is shown by the gateway, in place of such a field of the caller or the route. */
+  readonly credentials?: { readonly name: string; readonly value: string } | null
   /** What the route sets; flat name, value pairs. */
   readonly headers: readonly string[]
   /** Null: the field is left to the transport, as the body's bytes are known. */
@@ -67,9 +69,11 @@ export const createRequestHeaders = (
     const { headers, names } = request
     const named = namedByConnection(valuesAt(request, 'connection'), kept)
     const out: string[] = []
+    const replaced = additions.credentials?.name.toLowerCase() ?? null
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] ?? ''
       if (isDropped(name) || named.has(name) || isAlias(name, isDropped)) continue
+      if (name === replaced || (replaced !== null && isAlias(name, (plain) => plain === replaced))) continue
       const value = headers[2 * index + 1] ?? ''
       const passed = name === 'cookie' ? cutCookies(value, cookies) : value
       if (passed !== null) out.push(headers[2 * index] ?? name, passed)
@@ -113,7 +117,13 @@ const addOurs = (
   }
   out.push('Sallyport-Decision-Id', additions.decisionId)
   if (additions.assertion !== null) out.push('Sallyport-Assertion', additions.assertion)
-  for (const part of additions.headers) out.push(part)
+  const { credentials = null } = additions
+  for (let index = 0; index < additions.headers.length; index += 2) {
+    const name = additions.headers[index] ?? ''
+    if (credentials !== null && name.toLowerCase() === credentials.name.toLowerCase()) continue
+    out.push(name, additions.headers[index + 1] ?? '')
+  }
+  if (credentials !== null) out.push(credentials.name, credentials.value)
   return out
 }
 

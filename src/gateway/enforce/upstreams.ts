@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { type UpstreamConfig, upstreamUrls } from './config.ts'
+import type { UpstreamCredentials } from './credentials.ts'
 import { SYSTEM_TRUST, type UpstreamTls } from './upstream-tls.ts'
 
 /** One origin of an application, with its connections. */
@@ -19,6 +20,8 @@ export interface Origin {
 export interface Upstream {
   readonly name: string
   readonly config: UpstreamConfig
+  /** Null: the application is shown nothing. */
+  readonly credentials: UpstreamCredentials | null
   /** The origin for the next request: each in turn. */
   readonly pick: () => Origin
 }
@@ -43,17 +46,22 @@ export const createUpstream = (
   name: string,
   config: UpstreamConfig,
   tls: UpstreamTls = SYSTEM_TRUST,
+  credentials: UpstreamCredentials | null = null,
 ): OwnedUpstream => {
   const created = upstreamUrls(config).map((url) => createOrigin(new URL(url), config, tls))
   const pools = created.map(({ pool }) => pool)
   return {
     name,
     config,
+    credentials,
     pick: inTurn(
       name,
       created.map(({ origin }) => origin),
     ),
-    close: (signal) => closeAll(pools, signal),
+    close: async (signal) => {
+      await closeAll(pools, signal)
+      credentials?.close()
+    },
   }
 }
 
@@ -122,12 +130,13 @@ const createOrigin = (
  * An answer without a length ends with its connection. undici takes a reset for such an end, by which an answer that
  * was cut would look whole; it does so within its own 'error' listener, between the two that are added here.
  */
-const watchResets = (url: URL, timeoutMs: number, { ca, serverName }: UpstreamTls) => {
+const watchResets = (url: URL, timeoutMs: number, { ca, serverName, client }: UpstreamTls) => {
   const connect = buildConnector({
     timeout: timeoutMs,
     allowH2: false,
     minVersion: 'TLSv1.2',
     ...(ca === null ? {} : { ca }),
+    ...client,
   })
   const host = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined
   const name = serverName ?? host
