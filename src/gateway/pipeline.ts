@@ -113,8 +113,10 @@ export const createPipeline = (deps: {
     waited && current() !== stages && route?.endpoint === undefined
 
   /** True when the caller, or what was decided, was revoked while the request waited. */
-  const isRevoked = ({ waited, stages, identity, bound, held }: Progress): boolean =>
+  const isRevoked = ({ waited, stages, route, identity, bound, held }: Progress): boolean =>
     waited &&
+    // Who has just ended his own session is told so.
+    route?.endpoint === undefined &&
     identity !== null &&
     bound !== null &&
     held !== undefined &&

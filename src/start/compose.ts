@@ -6,9 +6,10 @@ import type { Carrier } from '../core/carrier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Bound } from '../core/decision.ts'
 import type { Dialect } from '../core/dialect.ts'
+import type { Ending } from '../core/ending.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
-import { isRefusal, type Refusal } from '../core/refusals.ts'
+import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
@@ -100,7 +101,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       unmatched,
       clock,
     }),
-    serve: composeServe(configuration, endpoints, clock),
+    serve: composeServe(configuration, endpoints, parts),
     authenticate: createAuthenticate({ authenticators, clock, revoked: revokedBy(parts.feed) }),
     needsBody: ({ index }) => {
       const plan = plans[index]
@@ -195,7 +196,11 @@ const bodyLimits = ({ limits }: Configuration): BodyLimits => ({
 /** The forms that endpoints take are small. */
 const MOST_FORM_BYTES = 65_536
 
-const composeServe = (configuration: Configuration, endpoints: Endpoints, clock: Clock): Stages['serve'] => {
+const composeServe = (
+  configuration: Configuration,
+  endpoints: Endpoints,
+  { feed, clock }: Pick<Parts, 'feed' | 'clock'>,
+): Stages['serve'] => {
   const limits = bodyLimits(configuration)
   const formLimits = { ...limits, maxBytes: Math.min(MOST_FORM_BYTES, limits.maxBytes) }
   return async (exchange, accepted) => {
@@ -206,8 +211,21 @@ const composeServe = (configuration: Configuration, endpoints: Endpoints, clock:
     const asked = { request, query, body, nowMs: clock.nowMs(), signal: exchange.signal() }
     const answered = await endpoints.serve(asked)
     if (isRefusal(answered)) return answered
+    const unpublished = await publish(answered.endings ?? [], feed)
+    if (unpublished !== null) return unpublished
     return { identity: answered.identity, bound: { ...asItCame(accepted), answer: answered.answer } }
   }
+}
+
+/** What is not known everywhere has not ended: whoever was told so would be wrong. */
+const publish = async (endings: readonly Ending[], feed: RevocationFeed): Promise<Refusal | null> => {
+  const drafts = endings.map(({ kind, target, reason, untilMs: expiresAtMs }) =>
+    feed.publish({ kind, target, reason, expiresAtMs, effect: 'credentials', by: 'authenticate' }),
+  )
+  for (const published of await Promise.all(drafts)) {
+    if ('failed' in published) return refuse('authenticate', 'revocation_unavailable', published.failed)
+  }
+  return null
 }
 
 const revokedBy =

@@ -84,15 +84,31 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
     const settle = (known: Identity | Refusal): Identity | Refusal => {
       if (isRefusal(known)) return known
       const reason = revoked?.(known) ?? null
-      if (reason !== null) return revokedRefusal(reason, listed)
+      if (reason !== null) return revokedRefusal(reason, known, request, listed, nowMs)
       return requirement === undefined ? known : (unmet(known, requirement, nowMs) ?? known)
     }
     return identity instanceof Promise ? identity.then(settle) : settle(identity)
   }
 }
 
-const revokedRefusal = (reason: string, listed: readonly Authenticator[]): Refusal =>
-  challengeFor(refuse('authenticate', 'unauthenticated', reason), listed, 'bad')
+/** A sign-in that is so young and revoked all the same would be followed by the next one, for ever. */
+const YOUNG_SECONDS = 30
+
+/** Whoever has signed in at a page can do so again, if the provider makes him show once more who he is. */
+const revokedRefusal = (
+  reason: string,
+  { credential }: Identity,
+  request: CanonicalRequest,
+  listed: readonly Authenticator[],
+  nowMs: number,
+): Refusal => {
+  const refusal = refuse('authenticate', 'unauthenticated', reason)
+  const { issuedAt = 0, authenticator } = credential
+  const door = listed.find(({ name }) => name === authenticator)
+  const elsewhere =
+    nowMs / 1000 - issuedAt > YOUNG_SECONDS ? (door?.signIn?.(request, { anew: true }) ?? null) : null
+  return elsewhere === null ? challengeFor(refusal, listed, 'bad') : { ...refusal, elsewhere }
+}
 
 const authenticate = (
   request: CanonicalRequest,

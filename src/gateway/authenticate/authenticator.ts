@@ -136,8 +136,12 @@ export interface Authenticator {
     presented: Presented,
     circumstances: Circumstances,
   ) => Verification | Promise<Verification>
-  /** Where the person behind a request without a good credential can sign in; null when it is not a page that asks. */
-  readonly signIn?: (request: CanonicalRequest) => string | null
+  /**
+   * Where the person behind a request without a good credential can sign in; null when it is not a page that asks.
+   *
+   * @param options.anew a login that goes on at the provider is not enough.
+   */
+  readonly signIn?: (request: CanonicalRequest, options?: { readonly anew?: boolean }) => string | null
   readonly endpoints?: readonly OwnEndpoint[]
   /** The identity that verified claims would make, for `explain`; only for kinds that map claims. */
   readonly fromClaims?: (claims: JsonObject) => Identity | Refusal

@@ -152,7 +152,7 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
     challenge: { scheme: 'Cookie', parameters: [`login="${LOGIN_PATH}"`] },
     declines: () => null,
     authenticate: (presented, circumstances) => authenticate(parts, presented, circumstances),
-    signIn: (request) => signInAt(parts, request),
+    signIn: (request, options) => signInAt(parts, request, options?.anew),
     endpoints: [...loginEndpoints(parts), ...logoutEndpoints(parts)],
     fromClaims: (claims) => {
       const seconds = Math.floor(clock.nowMs() / 1000)
@@ -193,8 +193,8 @@ const sealersOf = ({ name, config, secrets, preparation }: Ingredients): Shared<
   return { value: sealerWith([made.value.secret]), release: made.release }
 }
 
-const signInAt = ({ name }: OidcParts, request: CanonicalRequest): string | null =>
-  asksForPage(request) ? loginAddress(name, request.target) : null
+const signInAt = ({ name }: OidcParts, request: CanonicalRequest, anew = false): string | null =>
+  asksForPage(request) ? loginAddress(name, request.target, anew) : null
 
 const authenticate = async (
   parts: OidcParts,

@@ -28,9 +28,9 @@ export const loginEndpoints = (parts: OidcParts): readonly OwnEndpoint[] => [
 ]
 
 /** The address of a sign-in that leads back to what was asked for. */
-export const loginAddress = (name: string, target: string): string => {
+export const loginAddress = (name: string, target: string, anew: boolean): string => {
   const back = returnTarget(target)
-  const query = `authenticator=${encodeURIComponent(name)}`
+  const query = `authenticator=${encodeURIComponent(name)}${anew ? '&prompt=login' : ''}`
   return `${LOGIN_PATH}?${query}${back === null ? '' : `&return=${encodeURIComponent(back)}`}`
 }
 
@@ -53,7 +53,7 @@ const beginLogin = async (
     })
   }
   const { login, setCookies } = await logins.begin(request, returnTo, nowMs)
-  const location = await provider.authorizationUrl(redirectUri(login), login)
+  const location = await provider.authorizationUrl(redirectUri(login), login, query.get('prompt') === 'login')
   if (typeof location !== 'string') return refusalOf(name, location, NOT_NOW)
   return { identity: null, answer: { kind: 'redirect', location, setCookies } }
 }

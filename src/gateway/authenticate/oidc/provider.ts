@@ -56,7 +56,12 @@ export interface LoginSecrets {
 }
 
 export interface OidcProvider {
-  readonly authorizationUrl: (redirectUri: string, secrets: LoginSecrets) => Promise<string | ProviderFailure>
+  /** @param anew whoever is signed in there shows once more who he is. */
+  readonly authorizationUrl: (
+    redirectUri: string,
+    secrets: LoginSecrets,
+    anew: boolean,
+  ) => Promise<string | ProviderFailure>
   /** @param answer the address by which the browser came back. */
   readonly redeem: (answer: URL, secrets: LoginSecrets) => Promise<Tokens | ProviderFailure>
   readonly refresh: (refreshToken: string) => Promise<Tokens | ProviderFailure>
@@ -99,10 +104,11 @@ export const createOidcProvider = (options: ProviderOptions): OidcProvider => {
   }
 
   return {
-    authorizationUrl: (redirectUri, { state, nonce, verifier }) =>
+    authorizationUrl: (redirectUri, { state, nonce, verifier }, anew) =>
       attempt('a sign-in', async (configuration) => {
         const url = buildAuthorizationUrl(configuration, {
           ...options.parameters,
+          ...(anew ? { prompt: 'login' } : {}),
           redirect_uri: redirectUri,
           scope: options.scopes.join(' '),
           code_challenge: await calculatePKCECodeChallenge(verifier),

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { exportJWK, SignJWT } from 'jose'
+import { claimsOf } from '../../../../src/gateway/authenticate/oidc/session.ts'
 import { CLIENT_ID } from '../../../support/identity-provider.ts'
 import { createVisitor, type Visitor } from '../../../support/visitor.ts'
-import { openSession } from './sealed.ts'
+import { ago, changeSession, openSession } from './sealed.ts'
 import { newVisitor, type OidcWorld, sessionOf, startOidcWorld } from './world.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const untilNextSecond = async (): Promise<void> => {
+  const began = Math.floor(Date.now() / 1000)
+  while (Math.floor(Date.now() / 1000) === began) await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 describe('a logout', () => {
@@ -180,10 +186,45 @@ describe('a logout', () => {
     })
   })
 
-  test('leaves the session of the provider to others', async () => {
+  const admin = async (method: string, path: string, body?: object) => {
+    const answer = await fetch(`http://${world.gateway.admin}${path}`, {
+      method,
+      headers: { Authorization: 'Bearer a-token-for-the-admin-port', 'Content-Type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    return answer.text()
+  }
+
+  test('becomes a mark that every gateway knows', async () => {
     const visitor = newVisitor()
     await world.signIn(visitor, 'gina')
     const { id, idToken } = await openSession(world, visitor)
-    assert.ok(id.length >= 20 && idToken.split('.').length === 3)
+    await visitor.ask(`${world.url}/.sallyport/logout`)
+    assert.ok((await admin('GET', '/v1/revocations')).includes(id))
+    const other = newVisitor()
+    await world.signIn(other, 'hans')
+    const { sid } = claimsOf((await openSession(world, other)).idToken)
+    assert.notEqual(sid, claimsOf(idToken).sid)
+    await confirm(other, `${world.provider.issuer}/session/end`, { logout: 'yes' })
+    assert.ok((await admin('GET', '/v1/revocations')).includes(String(sid)))
+  })
+
+  test('by the admin port makes people show once more who they are', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'ines')
+    await admin('POST', '/v1/revocations', {
+      ...{ subject: 'User::ines', effect: 'credentials', reason: 'a test' },
+    })
+    // The provider tells the time of a login in whole seconds.
+    await untilNextSecond()
+    assert.equal(await isIn(visitor), false)
+    // One that has just begun is not sent round in circles.
+    assert.equal((await visitor.ask(`${world.url}/who`)).status, 401)
+    await changeSession(world, visitor, (session) => ({ ...session, startedAt: ago(600) }))
+    const sent = await visitor.ask(`${world.url}/who`)
+    assert.equal(sent.status, 302)
+    assert.match(sent.location ?? '', /prompt=login/)
+    const page = await world.signIn(visitor, 'ines', '/who')
+    assert.equal(page.body, 'ines sees /who')
   })
 })
