@@ -8,6 +8,7 @@ import { addGrants } from './grants.ts'
 import { addHealth } from './health.ts'
 import { type CommandIo, EXIT } from './io.ts'
 import { addKeys } from './keys.ts'
+import { addReplay } from './replay.ts'
 import { addRevoke } from './revoke.ts'
 import { addRoutes } from './routes.ts'
 import { addSchema } from './schema.ts'
@@ -33,6 +34,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addCheck,
     addExplain,
     addTest,
+    addReplay,
     addRoutes,
     addSchema,
     addKeys,

@@ -62,6 +62,8 @@ export interface Bound {
   readonly headers: readonly string[]
   /** What the mapping's expressions read, for the record. */
   readonly inputs: JsonObject
+  /** Labels of what the mapping's expressions looked for in vain; left out: nothing. */
+  readonly absent?: readonly string[]
   /** The very bytes, when the mapping read the body. */
   readonly body: Buffer | null
   /** Set where Sallyport answers by itself what an authenticator said. */

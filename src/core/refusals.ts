@@ -1,3 +1,5 @@
+import type { JsonObject } from './json.ts'
+
 /** The stage that refused; also the `source` of a refusal in its record. */
 export type Stage = 'accept' | 'authenticate' | 'bind' | 'decide' | 'enforce' | 'record'
 
@@ -49,6 +51,16 @@ export const forwardAuthStatus = (code: RefusalCode): number => {
   return status === REFUSALS.unauthenticated.status ? status : REFUSALS.denied.status
 }
 
+/** What a mapping read of a request. */
+export interface MappingReads {
+  /** Hash of the mapping. */
+  readonly mapping: string
+  /** Left out where the request could not be read as the mapping wants it. */
+  readonly inputs?: JsonObject
+  /** Labels of what it looked for in vain. */
+  readonly absent?: readonly string[]
+}
+
 /**
  * An expected failure: the request goes no further, but is still answered and recorded.
  *
@@ -62,6 +74,8 @@ export interface Refusal {
   readonly publicDetail?: string
   /** Response headers of the refusal, such as `WWW-Authenticate`; flat name, value, name, value. */
   readonly headers?: readonly string[]
+  /** What a mapping had read when it refused, for the record. */
+  readonly read?: MappingReads
   /** Where a page can get what it lacks: a path of the same origin. Only for codes that name a status for it. */
   readonly elsewhere?: string
 }

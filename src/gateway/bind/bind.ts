@@ -2,14 +2,14 @@ import type { AccessRequest } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Bound } from '../../core/decision.ts'
 import type { Identity } from '../../core/identity.ts'
-import type { JsonObject, JsonValue } from '../../core/json.ts'
-import { type Refusal, refuse } from '../../core/refusals.ts'
-import type { Accepted } from '../../core/request.ts'
+import type { JsonValue } from '../../core/json.ts'
+import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
+import type { Accepted, CanonicalRequest } from '../../core/request.ts'
 import type { Stages } from '../pipeline.ts'
 import { readPairs } from './pairs.ts'
 import { parseBody } from './parse-body.ts'
 import type { MappingPlan } from './plan.ts'
-import { readValue } from './reads.ts'
+import { missingPart, readValue } from './reads.ts'
 import { readHeaders } from './request-fields.ts'
 import type { Scope } from './scope.ts'
 
@@ -33,30 +33,43 @@ export const createBind = (deps: {
     const plan = plans[accepted.route.index]
     if (plan === undefined) throw new Error(`route ${accepted.route.index} has no mapping`)
     const fields = readFields(plan, accepted, body)
-    if ('problem' in fields) return notMappable(fields.problem)
+    if ('problem' in fields) {
+      return { ...notMappable(fields.problem), read: { mapping: plan.mappingHash } }
+    }
     const scope = createScope(plan, accepted, identity, fields, clock)
-    const accessRequests: AccessRequest[] = []
-    for (const question of plan.questions) {
-      const accessRequest = question.render(scope)
-      if (accessRequest !== undefined) accessRequests.push(accessRequest)
-    }
-    const headers = renderHeaders(plan, scope)
-    const { request } = accepted
-    const target = plan.rewrite === null ? request.target : plan.rewrite.render(scope, request)
-    if (scope.failure !== null) return scope.failure
-    if (target === undefined || accessRequests.length !== plan.questions.length) {
-      throw new Error('a part of the mapping is missing, and nothing says why')
-    }
-    const { batch, cacheable } = plan
-    return {
-      accessRequests,
-      batch,
-      cacheable,
-      target,
-      headers,
-      inputs: readInputs(plan, scope),
-      body,
-    } satisfies Bound
+    const bound = bindScope(plan, scope, accepted.request, body)
+    if (isRefusal(bound)) return { ...bound, read: { mapping: plan.mappingHash, ...readInputs(plan, scope) } }
+    return { ...bound, ...readInputs(plan, scope) }
+  }
+}
+
+/** What one mapping makes of what it can see; `inputs` are the caller's to add. */
+export const bindScope = (
+  plan: MappingPlan,
+  scope: Scope,
+  request: CanonicalRequest,
+  body: Buffer | null,
+): Bound | Refusal => {
+  const accessRequests: AccessRequest[] = []
+  for (const question of plan.questions) {
+    const accessRequest = question.render(scope)
+    if (accessRequest !== undefined) accessRequests.push(accessRequest)
+  }
+  const headers = renderHeaders(plan, scope)
+  const target = plan.rewrite === null ? request.target : plan.rewrite.render(scope, request)
+  if (scope.failure !== null) return scope.failure
+  if (target === undefined || accessRequests.length !== plan.questions.length) {
+    throw new Error('a part of the mapping is missing, and nothing says why')
+  }
+  const { batch, cacheable } = plan
+  return {
+    accessRequests,
+    batch,
+    cacheable,
+    target,
+    headers,
+    inputs: {},
+    body,
   }
 }
 
@@ -153,7 +166,7 @@ const createScope = (
   }
 }
 
-const floorTo = (value: number, stepMs: number | null): number =>
+export const floorTo = (value: number, stepMs: number | null): number =>
   stepMs === null || stepMs <= 0 ? value : Math.floor(value / stepMs) * stepMs
 
 const renderHeaders = (plan: MappingPlan, scope: Scope): readonly string[] => {
@@ -165,11 +178,17 @@ const renderHeaders = (plan: MappingPlan, scope: Scope): readonly string[] => {
   return pairs
 }
 
-const readInputs = (plan: MappingPlan, scope: Scope): JsonObject => {
+const readInputs = (plan: MappingPlan, scope: Scope): Pick<Bound, 'inputs' | 'absent'> => {
   const inputs: Record<string, JsonValue> = {}
+  const absent: string[] = []
   for (const read of plan.inputs) {
     const value = readValue(scope, read)
-    if (value !== undefined) inputs[read.label] = value
+    if (value !== undefined) {
+      inputs[read.label] = value
+      continue
+    }
+    const missing = missingPart(scope, read)
+    if (missing !== null && !absent.includes(missing)) absent.push(missing)
   }
-  return inputs
+  return absent.length === 0 ? { inputs } : { inputs, absent }
 }

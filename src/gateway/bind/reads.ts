@@ -163,6 +163,18 @@ const readRequest = (
   }
 }
 
+/** The label of the first part of a read that is not there; null when what should hold it can have no parts. */
+export const missingPart = (scope: Scope, { root, keys }: Read): string | null => {
+  for (let length = 0; length < keys.length; length += 1) {
+    const holder = toRead(root, keys.slice(0, length))
+    const part = toRead(root, keys.slice(0, length + 1))
+    // Roots, and the parts of a request, always have parts.
+    if (length > 0 && root !== 'request' && !isObject(readValue(scope, holder))) return null
+    if (readValue(scope, part) === undefined && !(root === 'request' && length === 0)) return part.label
+  }
+  return null
+}
+
 /** 400 when the request is to blame, 403 when it is who sends it. */
 export const blame = (roots: Iterable<Root>): 'bad_request' | 'denied' => {
   for (const root of roots) if (originOf(root) === 'request') return 'bad_request'

@@ -57,6 +57,14 @@ export interface DecisionRecord {
   readonly stream?: StreamEnd
   /** What the mapping's expressions read. */
   readonly inputs?: JsonObject
+  /** What they looked for in vain. */
+  readonly absent?: readonly string[]
+  /** Who the authenticator says it is, where the route has added to the subject. */
+  readonly authenticated?: Subject
+  /** Hash of the mapping that refused; tells whether another one reads the request in the same way. */
+  readonly mapping?: string
+  /** Hash of what the route asks of a credential, where that was not met or is more than to be valid. */
+  readonly authentication?: string
   /** What was taken back, or given again; such a record is about no request, and its `code` is `revoked` or `revocation_withdrawn`. */
   readonly mark?: {
     readonly id: string

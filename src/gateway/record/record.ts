@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AccessRequest, Subject } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
-import type { Credential } from '../../core/identity.ts'
+import type { Credential, Identity } from '../../core/identity.ts'
 import type { RecordEntry, RecordedMark } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { RequestFacts } from '../../core/request.ts'
+import type { Route } from '../../core/route.ts'
 import { randomUuidV7 } from '../../core/uuid.ts'
+import { authenticationHash } from './authentication-hash.ts'
 import type {
   DecisionRecord,
   RecordedCredential,
@@ -67,6 +69,8 @@ export const decisionRecord = (
   const nowMs = by.clock.nowMs()
   const decision = isRefusal(entry.outcome) ? null : entry.outcome
   const verdict = verdictOf(entry)
+  const refusal = isRefusal(entry.outcome) ? entry.outcome : null
+  const read = bound ?? refusal?.read
   const subject = bound?.accessRequests[0]?.subject ?? identity?.subject
   // Optional fields are left undefined, not left out: JSON.stringify drops them, and the object keeps one shape.
   const record: Unfinished<DecisionRecord> = {
@@ -98,7 +102,11 @@ export const decisionRecord = (
     grant: grantOf(decision),
     shadow: decision?.shadow,
     stream: entry.stream,
-    inputs: bound === null || isEmpty(bound.inputs) ? undefined : bound.inputs,
+    inputs: read?.inputs === undefined || isEmpty(read.inputs) ? undefined : read.inputs,
+    absent: read?.absent,
+    authenticated: isAsAuthenticated(subject, identity) ? undefined : identity?.subject,
+    mapping: refusal?.read?.mapping,
+    authentication: authenticationOf(route, refusal),
     mark: entry.mark === undefined ? undefined : recordedMark(entry.mark),
     request: recordedRequest(request),
     latencyUs: entry.latencyUs,
@@ -108,6 +116,16 @@ export const decisionRecord = (
   // Undefined fields do not survive JSON.stringify, so that the line has the declared type.
   return record as DecisionRecord
 }
+
+// Nearly always the very same object: a route that adds nothing makes no other.
+const isAsAuthenticated = (subject: Subject | undefined, identity: Identity | null): boolean =>
+  subject === identity?.subject || isDeepStrictEqual(subject, identity?.subject)
+
+/** Of routes that ask for more than a credential, and of what was not met. */
+const authenticationOf = (route: Route | null, refusal: Refusal | null): string | undefined =>
+  route !== null && (refusal?.stage === 'authenticate' || route.require !== undefined)
+    ? authenticationHash(route)
+    : undefined
 
 type Verdict = Pick<Unfinished<DecisionRecord>, 'detail'> &
   Pick<DecisionRecord, 'decision' | 'code' | 'source'>

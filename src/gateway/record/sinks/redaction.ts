@@ -65,7 +65,7 @@ export const createRedaction = (
   key: string,
 ): ((record: DecisionRecord) => DecisionRecord) => {
   const places = paths.flatMap((path): RedactPath[] =>
-    QUESTION.includes(path[0]) ? [path, ['evaluations', ...path]] : [path],
+    QUESTION.includes(path[0]) ? [path, ['evaluations', ...path], ...authenticatedToo(path)] : [path],
   )
   return (record) => {
     const hashes = createHashes(key)
@@ -82,6 +82,10 @@ export const createRedaction = (
     }
   }
 }
+
+/** The subject stands in the record a second time, where the route has added to it. */
+const authenticatedToo = ([root, ...keys]: RedactPath): readonly RedactPath[] =>
+  root === 'subject' ? [['authenticated', ...keys]] : []
 
 interface Hashes {
   /** The hash of a value, remembered. */

@@ -1,0 +1,38 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../../core/clock.ts'
+import type { Log } from '../../core/log.ts'
+import { openDraft } from './draft.ts'
+import { replayBatch } from './replay-batch.ts'
+
+/** What a thread is started with. */
+export interface WorkerSettings {
+  readonly file: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly wantsIds: boolean
+}
+
+const silent = (): void => undefined
+const log: Log = { debug: silent, info: silent, warn: silent, error: silent }
+
+const run = async (): Promise<void> => {
+  const port = parentPort
+  if (port === null) return
+  // What `startReplay` gives.
+  const { file, env, wantsIds } = workerData as WorkerSettings
+  const draft = await openDraft({ file, env, clock: systemClock, log })
+  if ('findings' in draft) throw new Error('the draft changed while it was read')
+  let turn: Promise<void> = Promise.resolve()
+  port.on('message', (bytes: Uint8Array | null) => {
+    turn = turn.then(async () => {
+      if (bytes === null) {
+        await draft.close()
+        port.close()
+        return
+      }
+      const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      port.postMessage(await replayBatch(lines, draft.decideAgain, wantsIds))
+    })
+  })
+}
+
+await run()
