@@ -8,6 +8,7 @@ import type { RevocationFeed } from './gateway/decide/revocations/feed.ts'
 import type { Explanation, Identify } from './gateway/explain.ts'
 import type { PastExplanation } from './gateway/explain-record.ts'
 import type { AskedRequest } from './gateway/explain-request.ts'
+import { createPdp } from './gateway/pdp.ts'
 import { createPipeline, type Stages } from './gateway/pipeline.ts'
 import { findRecordLine } from './gateway/record/find-record.ts'
 import type { Head } from './gateway/record/heads.ts'
@@ -123,7 +124,8 @@ const startLoaded = async (
     unready: () => (running.state === 'serving' ? [] : [running.state]),
   }
   const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, { clock, log })
-  const ports = createPorts({ pipeline, admin, clock, log, place: options.place ?? null })
+  const pdp = createPdp({ current: () => running.generation.stages, clock, log })
+  const ports = createPorts({ pipeline, pdp, admin, clock, log, place: options.place ?? null })
   const appliedAt = new Date(clock.nowMs()).toISOString()
   const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
   const running: Running = { generation, ports, state: 'starting', status: () => status }

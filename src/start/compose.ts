@@ -19,6 +19,7 @@ import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoin
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
 import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
+import { resolveRouteGrant } from '../gateway/decide/config.ts'
 import { createDecide, createGrantKeyReader, type DecideOptions } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { grantFacts } from '../gateway/decide/grants/grant-facts.ts'
@@ -31,6 +32,7 @@ import type { Stages } from '../gateway/pipeline.ts'
 import { createFloods } from '../gateway/record/floods.ts'
 import { createRecord } from '../gateway/record/record.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
+import { acceptListeners, authzenRoutes } from './authzen-routes.ts'
 import { counted, redactionOf, usedBy } from './telemetry.ts'
 
 /** What the stages of a configuration are made of, and others may be using too. */
@@ -89,7 +91,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   return {
     accept: createAccept({
       table: configuration.table,
-      listeners: new Map(configuration.listeners.map((listener) => [listener.id, listener])),
+      listeners: acceptListeners(configuration),
       guardedHeaders: new Set([
         ...controlledHeaders,
         ...decidedHeaders,
@@ -134,7 +136,11 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
 
 /** By listener; whoever forwards a request itself is missing. */
 const askingDialects = ({ listeners }: Configuration): ReadonlyMap<string, Dialect> =>
-  new Map(listeners.filter(({ speaks }) => speaks !== 'proxy').map(({ id, speaks }) => [id, speaks] as const))
+  new Map(
+    listeners
+      .filter(({ speaks }) => speaks !== 'proxy' && speaks !== 'authzen')
+      .map(({ id, speaks }) => [id, speaks] as const),
+  )
 
 type DecideParts = Pick<Parts, 'engines' | 'store' | 'feed' | 'clock'>
 
@@ -147,16 +153,20 @@ export const composeGrantKeyReader = (configuration: Configuration, parts: Decid
   createGrantKeyReader(decideOptions(configuration, parts))
 
 const decideOptions = (
-  { routes }: Configuration,
+  configuration: Configuration,
   { engines, store, feed, clock }: DecideParts,
-): DecideOptions => ({
-  engines,
-  store,
-  feed,
-  routes: routes.map(({ grant }) => grant),
-  mappingHashes: routes.map(({ plan }) => plan.mappingHash),
-  clock,
-})
+): DecideOptions => {
+  const { routes, grants } = configuration
+  const asked = authzenRoutes(configuration)
+  return {
+    engines,
+    store,
+    feed,
+    routes: [...routes.map(({ grant }) => grant), ...asked.map(() => resolveRouteGrant(undefined, grants))],
+    mappingHashes: [...routes.map(({ plan }) => plan.mappingHash), ...asked.map(({ name }) => name)],
+    clock,
+  }
+}
 
 type RecordParts = Pick<Parts, 'sinks' | 'onRecorded' | 'ring' | 'worker' | 'clock'>
 

@@ -33,6 +33,8 @@ export interface PortChange {
 
 export interface PortsOptions {
   readonly pipeline: Pipeline
+  /** Takes what is asked by AuthZEN. */
+  readonly pdp: Pick<Pipeline, 'handle'>
   readonly admin: AdminDeps
   readonly clock: Clock
   readonly log: Log
@@ -198,7 +200,7 @@ const openListener = async (
   key: string,
   config: ConfiguredListener,
   limits: LimitsConfig,
-  { pipeline, clock, log }: PortsOptions,
+  { pipeline, pdp, clock, log }: PortsOptions,
 ): Promise<OpenListener | Error> => {
   const listener = await createListenerFor(config.speaks)({
     config,
@@ -206,7 +208,7 @@ const openListener = async (
     limits,
     clock,
     log,
-    onExchange: pipeline.handle,
+    onExchange: (config.speaks === 'authzen' ? pdp : pipeline).handle,
     onParserRefusal: pipeline.refuseUnread,
   })
   try {

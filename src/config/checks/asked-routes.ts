@@ -14,7 +14,7 @@ export const tellAskedRoutes = (
   drafts: readonly RouteDraft[],
   routes: readonly ConfiguredRoute[],
 ): void => {
-  const asking = listeners.filter(({ value }) => value.speaks !== 'proxy')
+  const asking = listeners.filter(({ value }) => value.speaks !== 'proxy' && value.speaks !== 'authzen')
   // Of several, the one that means least.
   const first = asking.find(({ value }) => value.speaks === 'forward-auth') ?? asking[0]
   if (first === undefined) return

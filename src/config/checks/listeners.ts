@@ -13,13 +13,22 @@ const portOf = (bind: string): number => splitBind(bind).port
 
 /** Reports a listener that would believe everybody, and headers that are not for what it speaks. */
 const checkDialect = (
-  { speaks, trustedProxies, tls, pathPrefix }: ListenerConfig,
+  { speaks, trustedProxies, tls, pathPrefix, engine, authenticate }: ListenerConfig,
   report: (problem: Problem) => void,
 ): void => {
   if (pathPrefix !== undefined && speaks !== 'ext-authz-http') {
     const message = `found pathPrefix with ${speaks}, expected it with ext-authz-http alone`
     report({ path: ['pathPrefix'], rule: 'path-prefix', message, atKey: true })
   }
+  if (speaks === 'authzen' && engine === undefined) {
+    report({ path: [], rule: 'missing-key', message: 'missing key "engine": the engine that is asked' })
+  }
+  for (const [key, value] of Object.entries({ engine, authenticate })) {
+    if (value === undefined || speaks === 'authzen') continue
+    const message = `found ${key} with ${speaks}, expected it with authzen alone: routes name theirs`
+    report({ path: [key], rule: 'authzen', message, atKey: true })
+  }
+  if (speaks === 'authzen' && authenticate !== undefined) return
   if (speaks !== 'proxy') {
     const { clientCaFile, clientCert = clientCaFile === undefined ? 'none' : 'required' } = tls ?? {}
     if (trustedProxies.length > 0 || clientCert !== 'none') return

@@ -64,6 +64,7 @@ const checkUnmatched = ({ source, names }: GatewayFile): void => {
 export const checkNames = (gateway: GatewayFile, maps: readonly RouteMap[]): void => {
   const { names } = gateway
   checkUnmatched(gateway)
+  for (const { part } of gateway.listeners) checkReferences(part, names)
   for (const { part } of gateway.routes) {
     checkList(child(part, 'upstreams'), 'upstream', names.upstreams)
     checkList(child(part, 'engines'), 'engine', names.engines)

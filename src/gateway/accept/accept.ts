@@ -1,3 +1,4 @@
+import { AUTHZEN_PATHS } from '../../core/authzen-paths.ts'
 import {
   type CanonicalTarget,
   canonicalTarget,
@@ -98,6 +99,7 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     if ('refusal' in parts)
       return refusedWith(parts, describeHead(head, deps.clock), parts.client ?? client ?? undefined)
     const request = makeRequest(head, parts, deps.clock)
+    if (door.authzen !== null) return chooseAuthzen(request, door.authzen)
     return door.dialect === 'proxy'
       ? chooseRoute(deps, request, parts)
       : chooseAskedRoute(deps, request, parts, door.dialect)
@@ -172,6 +174,15 @@ const chooseRoute = (
     return answerPreflight(request, asked, preflight, target.needs)
   }
   return matchRoute(deps, request, target.needs, question)
+}
+
+const chooseAuthzen = (request: CanonicalRequest, route: Route): Accepted | RefusedRequest => {
+  const { path, method } = request
+  const accepted = { request, path: NO_CAPTURES, dialect: 'authzen' } as const
+  if (path === AUTHZEN_PATHS.metadata && method === 'GET')
+    return { ...accepted, route: { ...route, access: 'public', authenticate: [] } }
+  const isQuestion = path === AUTHZEN_PATHS.evaluation || path === AUTHZEN_PATHS.evaluations
+  return isQuestion && method === 'POST' ? { ...accepted, route } : refusedWith(NO_ROUTE, request)
 }
 
 /** What the gateway answers itself is not here: an allow would send it to the application. */

@@ -44,7 +44,19 @@ export const listenerConfig = (s: Settings) =>
       .enum(DIALECTS)
       .default('proxy')
       .describe(
-        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. ext-authz-http and ext-authz-grpc: the same for Envoy ext_authz, by HTTP or gRPC. Default proxy',
+        'proxy: requests are forwarded when they are allowed. forward-auth: another proxy asks (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth), and forwards by itself. ext-authz-http and ext-authz-grpc: the same for Envoy ext_authz, by HTTP or gRPC. authzen: enforcement points ask the engine by AuthZEN 1.0. Default proxy',
+      ),
+    engine: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Of a listener that speaks authzen: the engine that is asked, required there'),
+    authenticate: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe(
+        'Of a listener that speaks authzen: the authenticators, one of which must know the enforcement point; default none, but trustedProxies or a client certificate',
       ),
     pathPrefix: z
       .string()

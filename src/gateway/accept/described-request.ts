@@ -6,7 +6,8 @@ import type { Client } from './client-address.ts'
 /** A request as it would have come here itself, by the word of a proxy that is trusted. */
 export interface DescribedRequest {
   readonly head: RequestHead
-  readonly client: Client
+  /** Null: as the head says. */
+  readonly client: Client | null
 }
 
 /** About the connection between the proxy and us, or about the question itself. */
