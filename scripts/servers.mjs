@@ -9,6 +9,8 @@ import { delimiter, join } from 'node:path'
  */
 export const SERVERS = [
   { command: 'redis-server', aptPackage: 'redis-server', usedBy: 'shared grants and the revocation feed' },
+  { command: 'nginx', aptPackage: 'nginx', usedBy: 'forward-auth behind nginx' },
+  { command: 'caddy', aptPackage: 'caddy', usedBy: 'forward-auth behind Caddy' },
 ]
 
 const isOnPath = (command) =>
