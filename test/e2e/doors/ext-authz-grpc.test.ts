@@ -78,9 +78,14 @@ const LISTENERS = `
   - { bind: 127.0.0.1:0, speaks: ext-authz-grpc, trustedProxies: [{ cidrs: [10.0.0.0/8] }] }
   - { bind: 127.0.0.1:0, speaks: ext-authz-grpc, tls: { certFile: tls/gw.crt, keyFile: tls/gw.key, clientCaFile: tls/ca.pem, clientCert: optional } }`
 
+// Nothing listens there.
+const ENGINES =
+  '{ city: { type: cedar, policies: [../policies/*.cedar] }, away: { type: opa, url: "http://127.0.0.1:1", path: a/b } }'
+
 const MORE_ROUTES = `defaults: { host: ${HOST}, upstream: core, engine: city, authenticate: [staff, browser] }
 routes:
   - { name: open, match: "GET /public/{*rest}", access: public }
+  - { name: away, match: GET /away, engine: away, evaluation: { action: read, resource: { type: Place, id: away } } }
   - { name: where, match: GET /where, evaluation: { action: read, resource: { type: Place, id: $request.ip, properties: { scheme: $request.scheme } } } }
 `
 
@@ -95,7 +100,7 @@ describe('a listener that speaks ext-authz-grpc', () => {
   before(async () => {
     city = await buildCity({
       upstream: 'http://127.0.0.1:9',
-      settings: { listeners: LISTENERS, limits: '{ bodyBytes: 65536 }' },
+      settings: { listeners: LISTENERS, engines: ENGINES, limits: '{ bodyBytes: 65536 }' },
     })
     const files = {
       'config/routes/more.yaml': MORE_ROUTES,
@@ -210,6 +215,14 @@ describe('a listener that speaks ext-authz-grpc', () => {
     }
     const { denied_response: denied } = await check({}, { authorization: '' })
     assert.ok(denied?.headers.some(({ header }) => header.key === 'www-authenticate'))
+  })
+
+  test('denies with 503 while the engine is away, so that failure_mode_allow lets nothing pass', async () => {
+    const checked = await check({ path: '/away' })
+    assert.deepEqual(
+      [checked.denied_response?.status.code, recordOf(checked).code],
+      [503, 'engine_unavailable'],
+    )
   })
 
   test('refuses a merged header that may stand for two where a decision or a credential is in it', async () => {

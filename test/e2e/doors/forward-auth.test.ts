@@ -14,9 +14,14 @@ const LISTENERS = `
   - { bind: 127.0.0.1:0, speaks: forward-auth, trustedProxies: [{ cidrs: [10.0.0.0/8] }] }
   - { bind: 127.0.0.1:0, speaks: forward-auth, tls: { certFile: tls/gw.crt, keyFile: tls/gw.key, clientCaFile: tls/ca.pem, clientCert: optional } }`
 
+// Nothing listens there.
+const ENGINES =
+  '{ city: { type: cedar, policies: [../policies/*.cedar] }, away: { type: opa, url: "http://127.0.0.1:1", path: a/b } }'
+
 const MORE_ROUTES = `defaults: { host: ${HOST}, upstream: core, engine: city, authenticate: [staff, browser] }
 routes:
   - { name: open, match: "GET /public/{*rest}", access: public }
+  - { name: away, match: GET /away, engine: away, evaluation: { action: read, resource: { type: Place, id: away } } }
   - name: where
     match: "* /where"
     evaluation: { action: read, resource: { type: Place, id: $request.ip, properties: { scheme: $request.scheme } } }
@@ -32,7 +37,10 @@ describe('a listener that speaks forward-auth', () => {
   let gateway: TestGateway
 
   before(async () => {
-    city = await buildCity({ upstream: 'http://127.0.0.1:9', settings: { listeners: LISTENERS } })
+    city = await buildCity({
+      upstream: 'http://127.0.0.1:9',
+      settings: { listeners: LISTENERS, engines: ENGINES },
+    })
 
     gateway = await startTestGateway(
       {
@@ -86,6 +94,11 @@ describe('a listener that speaks forward-auth', () => {
       assert.equal(record.code, code)
     }
     assert.deepEqual((await ask({ token: null })).response.header('www-authenticate').length > 0, true)
+  })
+
+  test('tells an outage by 503, which no proxy takes for an answer about the request', async () => {
+    const { status, record } = await ask({ uri: '/away' })
+    assert.deepEqual([status, record.code], [503, 'engine_unavailable'])
   })
 
   for (const header of ['Method', 'Proto', 'Host', 'Uri', 'For']) {

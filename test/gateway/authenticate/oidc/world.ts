@@ -29,9 +29,9 @@ export interface SeenRequest {
   readonly user: string
 }
 
-const gatewayConfig = (issuer: string, backend: string, more: string): string => `
+const gatewayConfig = (issuer: string, backend: string, more: string, listeners = ''): string => `
 version: 1
-listeners: [{ bind: 127.0.0.1:0 }]
+listeners: [{ bind: 127.0.0.1:0 }${listeners}]
 admin: { bind: 127.0.0.1:0, token: { env: ADMIN_TOKEN } }
 authenticators:
   browser:
@@ -58,6 +58,8 @@ routes:
 `
 
 export interface OidcWorldOptions {
+  /** More listeners, each with a comma before it. */
+  readonly listeners?: string
   /** More lines of the authenticator, indented by four blanks. */
   readonly authenticator?: string
   readonly provider?: Configuration
@@ -78,7 +80,12 @@ export const startOidcWorld = async (options: OidcWorldOptions = {}): Promise<Oi
   const logLines: string[] = []
   const gateway = await startTestGateway(
     {
-      'config/sallyport.yaml': gatewayConfig(provider.issuer, backend.url, options.authenticator ?? ''),
+      'config/sallyport.yaml': gatewayConfig(
+        provider.issuer,
+        backend.url,
+        options.authenticator ?? '',
+        options.listeners,
+      ),
       'config/routes/bank.yaml': options.routes ?? ROUTES,
       'policies/bank.cedar': options.policy ?? 'permit (principal, action, resource);',
       'log/.keep': '',
