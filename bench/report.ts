@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Load } from './load.ts'
+import type { LogRun, Logs } from './logs.ts'
 import type { Abuse, Memory } from './scenarios.ts'
-import { ENFORCED, HTTP_PROXY, PUBLIC } from './subjects.ts'
+import { CEDAR_WAYS, ENFORCED, HTTP_PROXY, PUBLIC } from './subjects.ts'
 
 /** One turn of one subject in a closed loop. */
 export interface Turn extends Load {
@@ -26,6 +27,7 @@ export interface Result {
   readonly absent: readonly string[]
   readonly abuse: Abuse | null
   readonly memory: Memory | null
+  readonly logs: Logs | null
 }
 
 /** What a reader needs to know of the machine to make sense of the figures; nothing that identifies it. */
@@ -107,12 +109,15 @@ const MEBIBYTE = 1024 * 1024
 const aims = (result: Result): readonly string[] => {
   const overProxy = ratio(result, ENFORCED, HTTP_PROXY)
   const overPublic = ratio(result, ENFORCED, PUBLIC)
-  const { abuse, memory } = result
+  const { abuse, memory, logs } = result
+  const [few = '', , many = ''] = CEDAR_WAYS.map(({ name }) => name)
+  const growth = ratio(result, few, many)
   const worse = abuse === null ? null : abuse.abused.p99Us / abuse.calm.p99Us
   const megabytes = memory === null ? null : memory.fullBytes / MEBIBYTE
   return [
     `enforced at least 1.6 × bare http-proxy: ${atLeast(overProxy, 1.6)}`,
     `enforced at least 0.85 × public: ${atLeast(overPublic, 0.85)}`,
+    `10,000 Cedar policies cost at most 1.5 × what 10 do: ${growth === null ? 'not measured' : `${times(growth)} ${judged(growth <= 1.5)}`}`,
     abuse === null || worse === null
       ? 'under abuse: not measured'
       : `p99 with ${abuse.idleConnections} idle connections and ${abuse.slowConnections} each of slow headers, bodies and readers, at most 3 × calm: ` +
@@ -121,8 +126,17 @@ const aims = (result: Result): readonly string[] => {
       ? 'memory: not measured'
       : `${whole(memory.tokens)} tokens, ${memory.routes} routes, ${whole(memory.grants)} grants in 400 MiB: ` +
         `${whole(megabytes)} MiB resident (${whole(memory.emptyBytes / MEBIBYTE)} before) ${judged(megabytes <= 400)}`,
+    ...(logs === null
+      ? ['logs: not measured']
+      : [
+          `audit verify: ${logRun(logs.verify)}`,
+          `replay in less than 300 MiB: ${logRun(logs.replay)} ${judged(logs.replay.peakMegabytes < 300)}`,
+        ]),
   ]
 }
+
+const logRun = ({ records, megabytes, seconds, peakMegabytes }: LogRun): string =>
+  `${whole(records)} records in ${seconds.toFixed(1)} s: ${whole(records / seconds)} a second, ${whole(megabytes / seconds)} MB/s, ${whole(peakMegabytes)} MiB at most`
 
 /** The whole result as Markdown, which also reads well on a terminal. */
 export const describe = (result: Result): string =>

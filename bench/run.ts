@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { closedLoop, closedLoopGenerator, type LoadOptions } from './load.ts'
+import { measureLogs } from './logs.ts'
 import { canPin, cpuUs, freePort, nodeServer, startProcess, stopEverything } from './processes.ts'
 import { describe, describeMachine, keep, type Measured, type Result, type Turn } from './report.ts'
 import { fixedRate, measureAbuse, measureMemory } from './scenarios.ts'
-import { type Candidate, candidates, type Subject } from './subjects.ts'
+import { type Candidate, candidates, ENFORCED, type Subject } from './subjects.ts'
 
 const USAGE = `npm run bench [-- options]
 
@@ -16,6 +17,7 @@ const USAGE = `npm run bench [-- options]
   --connections N   connections of the closed loop (default 64)
   --rate N          requests a second of the fixed rate (default 1000)
   --only TEXT       subjects whose name holds this text, and no other scenario
+  --records N       how many records the replayed log has (default 1000000)
   --install         first gets wrk, nginx and Caddy from the distribution
   --no-keep         does not write bench/results/
 `
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '64' },
     rate: { type: 'string', default: '1000' },
+    records: { type: 'string', default: '1000000' },
     only: { type: 'string' },
     install: { type: 'boolean', default: false },
     'no-keep': { type: 'boolean', default: false },
@@ -103,6 +106,12 @@ const benchAll = async (scratch: string): Promise<Result> => {
   const abuse = only === undefined ? await measureAbuse(backendPort, seconds * 2) : null
   say('memory')
   const memory = only === undefined ? await measureMemory(backendPort) : null
+  say('decision logs')
+  const enforced = subjects.find(({ name }) => name === ENFORCED)?.world
+  const logs =
+    only === undefined && enforced !== undefined
+      ? await measureLogs(enforced, Number(values.records), scratch)
+      : null
   await backend.stop()
   return {
     at: new Date().toISOString(),
@@ -118,6 +127,7 @@ const benchAll = async (scratch: string): Promise<Result> => {
     absent,
     abuse,
     memory,
+    logs,
   }
 }
 

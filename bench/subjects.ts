@@ -15,6 +15,8 @@ export interface Subject {
   readonly tokens: (count: number) => readonly string[]
   /** A token that was never seen with every request. */
   readonly freshTokens: boolean
+  /** Where its configuration and its decision log are; only of a gateway. */
+  readonly world?: Pick<World, 'configurationFile' | 'log'>
   readonly stop: () => Promise<void>
 }
 
@@ -48,10 +50,9 @@ export const startSallyport = async (
   return { ...running, world, port, adminPort }
 }
 
-interface Way {
+interface Way extends Pick<WorldOptions, 'grants' | 'morePolicies' | 'engine'> {
   readonly name: string
   readonly path: string
-  readonly grants: WorldOptions['grants']
   readonly freshTokens: boolean
 }
 
@@ -67,13 +68,25 @@ const WAYS: readonly Way[] = [
   },
 ]
 
+/** One decision after the other, by so many policies. */
+export const CEDAR_WAYS: readonly Way[] = [10, 1_000, 10_000].map((policies) => ({
+  name: `Sallyport, Cedar every time, ${policies.toLocaleString('en')} policies`,
+  path: '/accounts/42',
+  grants: 'none',
+  freshTokens: false,
+  morePolicies: policies - 3,
+}))
+
 const sallyport =
   (way: Way) =>
   async (backendPort: number): Promise<Subject> => {
-    const { world, pid, port, stop } = await startSallyport({ backendPort, routes: 200, grants: way.grants })
+    const { grants, morePolicies = 0, engine } = way
+    const options = { backendPort, routes: 200, grants, morePolicies, ...(engine && { engine }) }
+    const { world, pid, port, stop } = await startSallyport(options)
     const one = [world.token('alice')]
     return {
       ...way,
+      world,
       port,
       pids: [pid],
       tokens: (count) =>
@@ -169,7 +182,7 @@ export const candidates = (): readonly Candidate[] => [
     start: node('http-proxy, kept connections', 'http-proxy', 'kept'),
   },
   { name: 'undici, bare', missing: null, start: node('undici, bare', 'undici-proxy') },
-  ...WAYS.map((way) => ({ name: way.name, missing: null, start: sallyport(way) })),
+  ...[...WAYS, ...CEDAR_WAYS].map((way) => ({ name: way.name, missing: null, start: sallyport(way) })),
   peer('nginx', 'nginx, bare', (file) => nginx(file, 'nginx, bare', false)),
   peer('nginx', 'nginx, auth_request', (file) => nginx(file, 'nginx, auth_request', true)),
   peer('caddy', 'Caddy, forward_auth', (file) => caddy(file, 'Caddy, forward_auth')),

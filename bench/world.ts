@@ -14,6 +14,8 @@ export const HOST = 'bank.bench.example'
 export interface World {
   readonly directory: string
   readonly configurationFile: string
+  /** The decision log. */
+  readonly log: string
   /** A valid ES256 token; each has its own `jti`, so that no two are one credential. */
   readonly token: (subject: string) => string
 }
@@ -25,9 +27,24 @@ export interface WorldOptions {
   /** Each route is `GET /s<n>/accounts/{accountId}`; the first is also `GET /accounts/{accountId}`. */
   readonly routes: number
   readonly grants: 'ttl: 5m' | 'none'
+  /** How many policies there are besides the three that concern the bench; default none. */
+  readonly morePolicies?: number
+  /** The engine as the gateway file has it; default Cedar. */
+  readonly engine?: string
+  /** Lines for `grants`; default in memory. */
+  readonly store?: string
 }
 
-const gatewayFile = ({ port, adminPort, backendPort }: WorldOptions): string => `version: 1
+const CEDAR = '{ type: cedar, policies: [../policies/*.cedar], schema: ../policies/bank.cedarschema }'
+const IN_MEMORY = 'store: memory, ttl: 5m, maxEntries: 200000, maxBytes: 268435456'
+
+const gatewayFile = ({
+  port,
+  adminPort,
+  backendPort,
+  engine = CEDAR,
+  store = IN_MEMORY,
+}: WorldOptions): string => `version: 1
 listeners: [{ bind: 127.0.0.1:${port} }]
 admin: { bind: 127.0.0.1:${adminPort}, token: { env: BENCH_ADMIN_TOKEN } }
 authenticators:
@@ -39,8 +56,8 @@ authenticators:
     algorithms: [ES256]
     subject: { type: User, id: $claims.sub, properties: { groups: $claims.groups } }
 engines:
-  bank: { type: cedar, policies: [../policies/*.cedar], schema: ../policies/bank.cedarschema }
-grants: { store: memory, ttl: 5m, maxEntries: 200000, maxBytes: 268435456 }
+  bank: ${engine}
+grants: { ${store} }
 audit: [{ type: file, path: ../log/decisions.ndjson, chain: true }]
 upstreams:
   core: { url: "http://127.0.0.1:${backendPort}" }
@@ -86,6 +103,21 @@ when { principal.groups.contains("auditors") && context.sensitivity != "secret" 
 forbid (principal, action == Action::"read", resource == Account::"closed");
 `
 
+/** Of an estate: half for other things that are done, half for other things that it is done to. */
+const morePolicies = (count: number): string =>
+  Array.from({ length: count }, (_, at) => {
+    const head =
+      at % 2 === 0
+        ? `action == Action::"act${at % 200}", resource is Account`
+        : `action == Action::"read", resource == Account::"special-${at}"`
+    return `@id("more-${at}")\npermit (principal is User, ${head})\nwhen { principal.groups.contains("group-${at}") };\n`
+  }).join('\n')
+
+const moreActions = (count: number): string =>
+  count === 0
+    ? ''
+    : `action ${Array.from({ length: 100 }, (_, at) => `act${2 * at}`).join(', ')} appliesTo { principal: User, resource: Account };\n`
+
 const base64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** Lays out a bank of so many routes below a new temporary directory. */
@@ -98,7 +130,8 @@ export const layOutWorld = (options: WorldOptions): World => {
     'config/routes/bank.yaml': routeMap(options),
     'config/jwks.json': JSON.stringify({ keys: [jwk] }),
     'policies/bank.cedar': POLICIES,
-    'policies/bank.cedarschema': SCHEMA,
+    'policies/more.cedar': morePolicies(options.morePolicies ?? 0) || '// none\n',
+    'policies/bank.cedarschema': SCHEMA + moreActions(options.morePolicies ?? 0),
   }
   for (const [path, content] of Object.entries(files)) {
     const file = join(directory, path)
@@ -112,6 +145,7 @@ export const layOutWorld = (options: WorldOptions): World => {
   return {
     directory,
     configurationFile: join(directory, 'config/sallyport.yaml'),
+    log: join(directory, 'log/decisions.ndjson'),
     token: (subject) => {
       tokens += 1
       const payload = base64url({
