@@ -3,9 +3,11 @@ import { systemClock } from '../core/clock.ts'
 import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
+import { addDiff } from './diff.ts'
 import { addExplain } from './explain.ts'
 import { addGrants } from './grants.ts'
 import { addHealth } from './health.ts'
+import { addImport } from './import.ts'
 import { type CommandIo, EXIT } from './io.ts'
 import { addKeys } from './keys.ts'
 import { addReplay } from './replay.ts'
@@ -35,6 +37,8 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addExplain,
     addTest,
     addReplay,
+    addDiff,
+    addImport,
     addRoutes,
     addSchema,
     addKeys,

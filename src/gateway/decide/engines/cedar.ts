@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
 import { z } from 'zod'
-import { canonicalText } from '../../../core/canonical-hash.ts'
+import { canonicalHash, canonicalText } from '../../../core/canonical-hash.ts'
 import type { Log } from '../../../core/log.ts'
 import type { ReviewedQuestion } from '../../../core/question-outline.ts'
 import { refuse } from '../../../core/refusals.ts'
@@ -130,6 +130,7 @@ const createEngine = (parts: {
     type: 'cedar',
     policyVersion: () => policyVersion,
     policyIds: policies.map(({ id }) => id),
+    policyHashes: () => new Map(policies.map(({ id, json }) => [id, canonicalHash(json)])),
     evaluate: (requests) => {
       try {
         return requests.map((request) => evaluateByCedar(request, evaluation))

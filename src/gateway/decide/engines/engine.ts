@@ -69,6 +69,8 @@ export interface Engine {
   ) => EngineAnswers | Promise<EngineAnswers>
   /** Ids of all policies that it has; only for engines that hold them. */
   readonly policyIds?: readonly string[]
+  /** A hash of what each policy says, by its id, however it is written; only for engines that hold them. */
+  readonly policyHashes?: () => ReadonlyMap<string, string>
   /** How long an answer may take; only for engines that do not answer at once. */
   readonly timeoutMs?: number
   /** Not there for an engine in this process, which is always reachable. */
