@@ -5,6 +5,7 @@ import type { LimitsConfig, ListenerConfig, MatchConfig, MatchFlags } from '../g
 import type { RouteTable } from '../gateway/accept/route-table.ts'
 import type { TlsMaterial } from '../gateway/accept/tls.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import type { Transmitter } from '../gateway/authenticate/signals/config.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
@@ -44,6 +45,8 @@ export interface Configuration {
   readonly sinks: readonly PreparedSink[]
   readonly grants: GrantsConfig
   readonly revocation: RevocationConfig
+  /** Transmitters of Shared Signals. */
+  readonly signals: readonly Transmitter[]
   readonly assertion: AssertionConfig
   /** Makes the key when the configuration names none; always the same one. */
   readonly assertionSettings: () => AssertionSettings

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Settings } from '../core/settings.ts'
 import { limitsConfig, listenerConfig } from '../gateway/accept/config.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
+import { signalsConfig } from '../gateway/authenticate/signals/config.ts'
 import { grantsConfig } from '../gateway/decide/config.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { revocationConfig } from '../gateway/decide/revocations/config.ts'
@@ -116,6 +117,11 @@ export const gatewaySettings = (s: Settings) => ({
     .prefault({})
     .describe('Bounds of what a caller may send and hold'),
   grants: grantsConfig(s).prefault({}).describe('How decisions are kept'),
+  signals: signalsConfig(s)
+    .prefault({})
+    .describe(
+      'Who may tell by OpenID Shared Signals that access has to be taken back, by name; default nobody',
+    ),
   revocation: revocationConfig(s)
     .prefault({})
     .describe('Taking access back, and what is done while the latest revocations are not known'),

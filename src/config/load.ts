@@ -66,7 +66,7 @@ const loadParts = (
   checkNames(gateway, maps)
   checkRouteNames(maps)
   const entries = prepareEntries(loading, gateway)
-  const { listeners, authenticators, engines, upstreams, sinks, assertionSettings } = entries
+  const { listeners, authenticators, engines, upstreams, sinks, assertionSettings, signals } = entries
   const drafts = draftRoutes(maps, gateway.mode)
   for (const draft of drafts) {
     checkCompleteness(draft)
@@ -96,6 +96,7 @@ const loadParts = (
     upstreams,
     grants,
     revocation,
+    signals,
     assertion,
     assertionSettings,
     table,

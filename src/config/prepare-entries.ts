@@ -3,6 +3,7 @@ import { prepareTls } from '../gateway/accept/prepare-tls.ts'
 import type { Authenticator, Description } from '../gateway/authenticate/authenticator.ts'
 import { type CrossProblem, findCollisions, findOverlaps } from '../gateway/authenticate/cross-checks.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
+import { prepareSignals, type Transmitter } from '../gateway/authenticate/signals/config.ts'
 import type { Engine, EngineFactory } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
@@ -40,6 +41,7 @@ export interface PreparedEntries {
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly PreparedSink[]
   readonly assertionSettings: (() => AssertionSettings) | null
+  readonly signals: readonly Transmitter[]
 }
 
 const prepare = <F extends () => unknown>(
@@ -140,6 +142,10 @@ export const prepareEntries = (loading: Loading, gateway: GatewayFile): Prepared
     engines: prepareNamed(loading, ENGINE_KINDS, gateway.engines),
     upstreams: prepareUpstreams(loading, gateway),
     sinks,
+    signals:
+      gateway.signals === null
+        ? []
+        : prepareSignals(gateway.signals, createPreparation(loading, gateway.source, ['signals'])),
     assertionSettings: gateway.assertion === null ? null : prepareAssertion(gateway.assertion, assertion),
   }
 }

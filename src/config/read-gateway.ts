@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Secret } from '../core/secret.ts'
 import type { ListenerConfig } from '../gateway/accept/config.ts'
+import type { SignalsConfig } from '../gateway/authenticate/signals/config.ts'
 import type { GrantsConfig } from '../gateway/decide/config.ts'
 import type { RevocationConfig } from '../gateway/decide/revocations/config.ts'
 import type { AssertionConfig, UpstreamConfig } from '../gateway/enforce/config.ts'
@@ -44,6 +45,7 @@ export interface GatewayFile {
   readonly unmatched: readonly string[] | null
   readonly grants: GrantsConfig | null
   readonly revocation: RevocationConfig | null
+  readonly signals: SignalsConfig | null
   readonly assertion: AssertionConfig | null
   readonly authenticators: ReadonlyMap<string, Entry<KindEntry>>
   readonly engines: ReadonlyMap<string, Entry<KindEntry>>
@@ -121,6 +123,7 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,
     grants: parsedValue(parsePart(child(root, 'grants'), settings.grants)),
+    signals: parsedValue(parsePart(child(root, 'signals'), settings.signals)),
     revocation: parsedValue(parsePart(child(root, 'revocation'), settings.revocation)),
     assertion: parsedValue(parsePart(child(root, 'assertion'), settings.assertion)),
     authenticators: withNames(maps.authenticators, entries.authenticators),

@@ -13,3 +13,5 @@ export type OwnAnswer =
       readonly setCookies: readonly string[]
     }
   | { readonly kind: 'done' }
+  /** Taken, and done; there is nothing more to say. */
+  | { readonly kind: 'accepted' }

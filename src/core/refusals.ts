@@ -78,6 +78,8 @@ export interface Refusal {
   readonly read?: MappingReads
   /** Where a page can get what it lacks: a path of the same origin. Only for codes that name a status for it. */
   readonly elsewhere?: string
+  /** Answered in place of problem details, where a protocol has a form of its own. */
+  readonly json?: JsonObject
 }
 
 export const isRefusal = (value: object): value is Refusal => 'refusal' in value

@@ -15,7 +15,13 @@ import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
-import { createEndpoints, type Endpoints } from '../gateway/authenticate/endpoints.ts'
+import { createEndpoints, type Endpoints, endpointRoute } from '../gateway/authenticate/endpoints.ts'
+import {
+  createSignals,
+  type SeenTokens,
+  SIGNALS_PATH,
+  type SignalDraft,
+} from '../gateway/authenticate/signals/receiver.ts'
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
 import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
@@ -42,6 +48,8 @@ export interface Parts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly store: GrantStore
   readonly feed: RevocationFeed
+  /** Event tokens that were taken by any configuration. */
+  readonly seenTokens: SeenTokens
   readonly sinks: readonly Sink[]
   readonly assertion: AssertionSettings
   readonly onRecorded: () => void
@@ -99,7 +107,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
         ...believedHeaders(configuration),
       ]),
       unrepeatableHeaders: new Set([...decidedHeaders, ...carriers.flatMap(headerOf), 'authorization']),
-      endpoints: endpoints.routes,
+      endpoints: withSignals(configuration, endpoints),
       unmatched,
       clock,
     }),
@@ -206,17 +214,32 @@ const bodyLimits = ({ limits }: Configuration): BodyLimits => ({
 /** The forms that endpoints take are small. */
 const MOST_FORM_BYTES = 65_536
 
+/** Transmitters push to a path of their own, where there are any. */
+const withSignals = ({ signals }: Configuration, { routes }: Endpoints): Endpoints['routes'] =>
+  signals.length === 0
+    ? routes
+    : new Map([...routes, [SIGNALS_PATH, { route: endpointRoute(SIGNALS_PATH), methods: new Set(['POST']) }]])
+
 const composeServe = (
   configuration: Configuration,
   endpoints: Endpoints,
-  { feed, clock }: Pick<Parts, 'feed' | 'clock'>,
+  { clock, feed, seenTokens, log }: Pick<Parts, 'clock' | 'feed' | 'seenTokens' | 'log'>,
 ): Stages['serve'] => {
+  const publish = async (draft: SignalDraft): Promise<string | null> => {
+    const published = await feed.publish(draft)
+    return 'failed' in published ? published.failed : null
+  }
+  const receive = createSignals({ transmitters: configuration.signals, publish, seen: seenTokens, log })
   const limits = bodyLimits(configuration)
   const formLimits = { ...limits, maxBytes: Math.min(MOST_FORM_BYTES, limits.maxBytes) }
   return async (exchange, accepted) => {
     const { request } = accepted
     const body = request.method === 'POST' ? await readBody(exchange, formLimits) : null
     if (body !== null && isRefusal(body)) return body
+    if (request.path === SIGNALS_PATH) {
+      const refused = await receive(request, body ?? Buffer.alloc(0), clock.nowMs())
+      return refused ?? { identity: null, bound: { ...asItCame(accepted), answer: { kind: 'accepted' } } }
+    }
     const query = new URLSearchParams(request.query)
     const asked = { request, query, body, nowMs: clock.nowMs(), signal: exchange.signal() }
     const answered = await endpoints.serve(asked)

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signals/receiver.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
@@ -36,6 +37,7 @@ export interface Estate {
   readonly stores: Instances<GrantStore>
   readonly heads: Instances<Heads>
   readonly revocations: Revocations
+  readonly seenTokens: SeenTokens
   readonly sinks: OpenSinks
   readonly telemetry: Telemetry
   /** The assertion key that no file gave: the first that was made. */
@@ -66,6 +68,7 @@ export const createEstate = ({
     upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
     stores: createInstances(() => undefined),
     heads: createInstances((heads) => heads.close()),
+    seenTokens: createSeenTokens(),
     revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
@@ -165,6 +168,7 @@ export const createGeneration = (
       upstreams: useAll(configuration.upstreams, estate.upstreams),
       store,
       feed,
+      seenTokens: estate.seenTokens,
       assertion,
       traffic,
       usage: inFlight.usage,

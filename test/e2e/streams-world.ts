@@ -124,11 +124,11 @@ export interface StreamsWorld {
 /** A gateway and such an application; both end with the test. */
 export const startStreams = async (
   t: TestContext,
-  changes: Parameters<typeof streamWorld>[1] = {},
+  changes: Parameters<typeof streamWorld>[1] & { readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<StreamsWorld> => {
   const application = await startApplication()
   const gateway = await startTestGateway(await streamWorld(application.url, changes), {
-    env: { ADMIN_TOKEN },
+    env: { ADMIN_TOKEN, ...changes.env },
     watch: { quietMs: 20, patienceMs: 200 },
   })
   t.after(async () => {

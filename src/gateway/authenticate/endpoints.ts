@@ -25,7 +25,7 @@ export const createEndpoints = (authenticators: Iterable<Authenticator>): Endpoi
   const routes = new Map(
     [...byPath].map(([path, sharing]) => {
       const methods = new Set(sharing.flatMap((endpoint) => endpoint.methods))
-      return [path, { route: routeOf(path), methods }]
+      return [path, { route: endpointRoute(path), methods }]
     }),
   )
   return {
@@ -41,7 +41,7 @@ export const createEndpoints = (authenticators: Iterable<Authenticator>): Endpoi
 }
 
 /** Public, since whoever comes here is about to be known, or to be forgotten. */
-const routeOf = (path: string): Route => ({
+export const endpointRoute = (path: string): Route => ({
   index: -1,
   name: `sallyport-${path.slice(path.lastIndexOf('/') + 1)}`,
   owner: 'sallyport',

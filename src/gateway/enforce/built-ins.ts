@@ -31,19 +31,19 @@ export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal =>
   return true
 }
 
-/** A browser sends what follows with GET, whatever brought it here. */
-const SEE_OTHER = 303
+/** 303: a browser sends what follows with GET, whatever brought it here. */
+const STATUS_OF = { redirect: 303, page: 200, done: 200, accepted: 202 } as const
 
 const answerOwn = ({ exchange, decisionId }: Passage, answer: OwnAnswer): true => {
   const body = answer.kind === 'page' ? Buffer.from(pageOf(answer)) : null
-  exchange.reply.head(answer.kind === 'redirect' ? SEE_OTHER : 200, '', [
+  exchange.reply.head(STATUS_OF[answer.kind], '', [
     ...(answer.kind === 'redirect' ? ['Location', answer.location] : []),
     ...(body === null
       ? []
       : ['Content-Type', 'text/html; charset=utf-8', 'Content-Security-Policy', PAGE_POLICY]),
     ...['Content-Length', String(body?.length ?? 0), 'Cache-Control', 'no-store'],
     ...['Referrer-Policy', 'no-referrer', 'X-Content-Type-Options', 'nosniff'],
-    ...(answer.kind === 'done' ? [] : answer.setCookies.flatMap((cookie) => ['Set-Cookie', cookie])),
+    ...('setCookies' in answer ? answer.setCookies : []).flatMap((cookie) => ['Set-Cookie', cookie]),
     ...['Sallyport-Decision-Id', decisionId],
   ])
   exchange.reply.end(exchange.head.method === 'HEAD' || body === null ? undefined : body)

@@ -30,10 +30,14 @@ export const refusalAnswer = (
   decisionId: string | null,
   status: number = statusOf(refusal),
 ): RefusalAnswer => {
-  const html = prefersHtml(accept)
-  const body = Buffer.from((html ? page : problem)(refusal, status, decisionId))
+  const { json } = refusal
+  const html = json === undefined && prefersHtml(accept)
+  const text =
+    json === undefined ? (html ? page : problem)(refusal, status, decisionId) : JSON.stringify(json)
+  const body = Buffer.from(text)
+  const type = json === undefined ? 'application/problem+json' : 'application/json'
   const headers = [
-    ...['Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json'],
+    ...['Content-Type', html ? 'text/html; charset=utf-8' : type],
     ...['Content-Length', String(body.length)],
     ...['Cache-Control', 'no-store', 'Vary', 'Accept', 'X-Content-Type-Options', 'nosniff'],
   ]
