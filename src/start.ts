@@ -2,6 +2,7 @@ import { parseRecord } from './admin/decisions/decision-reader.ts'
 import type { Configuration } from './config/configuration.ts'
 import { loadConfiguration } from './config/load.ts'
 import type { JsonObject } from './core/json.ts'
+import type { Tasks } from './gateway/bind/tasks.ts'
 import { grantFacts } from './gateway/decide/grants/grant-facts.ts'
 import { covers } from './gateway/decide/revocations/covers.ts'
 import type { RevocationFeed } from './gateway/decide/revocations/feed.ts'
@@ -129,7 +130,7 @@ const startLoaded = async (
   const appliedAt = new Date(clock.nowMs()).toISOString()
   const status: ConfigStatus = { version: configuration.version, appliedAt, rejected: null }
   const running: Running = { generation, ports, state: 'starting', status: () => status }
-  endRevokedStreams(estate.revocations.feed, streams)
+  endRevokedStreams(estate.revocations.feed, streams, estate.tasks)
   estate.revocations.recordBy((what, mark, by) => running.generation.recordMark(what, mark, by))
   const change = await ports.open(configuration)
   if ('findings' in change) {
@@ -146,11 +147,13 @@ const startLoaded = async (
 }
 
 /** Ends what a mark covers, wherever it was published. */
-const endRevokedStreams = (feed: RevocationFeed, streams: Streams): void => {
+const endRevokedStreams = (feed: RevocationFeed, streams: Streams, tasks: Tasks): void => {
+  for (const { kind, target } of feed.list()) if (kind === 'task') tasks.completed(target)
   feed.onMark((mark) => {
     const isCovered = ({ identity, bound, grant }: StreamFacts): boolean =>
-      covers(mark, grantFacts(grant, identity, bound.accessRequests))
-    streams.revoke(isCovered, `mark ${mark.id} covers it: ${mark.reason}`)
+      covers(mark, grantFacts(grant, identity, bound.accessRequests, bound.task?.id))
+    if (mark.kind === 'task') tasks.completed(mark.target)
+    streams.revoke(isCovered, `mark ${mark.id} covers it: ${mark.reason}`, mark.kind)
   })
 }
 

@@ -13,6 +13,7 @@ import { explainEndpoint } from './explain-endpoint.ts'
 import { grantsEndpoint } from './grants-endpoint.ts'
 import { openEndpoints } from './open-endpoints.ts'
 import { revocationEndpoints } from './revocation-endpoints.ts'
+import { taskEndpoint } from './task-endpoint.ts'
 
 export interface AdminServer {
   readonly address: () => string
@@ -47,6 +48,7 @@ export const startAdminServer = async (
     ...openEndpoints(deps),
     ...controlEndpoints(deps),
     ...revocationEndpoints(deps),
+    taskEndpoint(deps),
     grantsEndpoint(deps),
     explainEndpoint(deps),
     ...decisionEndpoints(deps, { open: streams, ...(times && { times }) }),

@@ -16,8 +16,14 @@ const JSON_TYPE = /^application\/json *(?:; *charset="?utf-8"? *)?$/i
 export const readJsonBody = async (
   request: IncomingMessage,
 ): Promise<{ readonly value: JsonValue } | PlainAnswer> => {
+  const {
+    'content-type': type,
+    'content-length': length = '0',
+    'transfer-encoding': coding,
+  } = request.headers
+  if (type === undefined && length === '0' && coding === undefined) return { value: null }
   // What a page of another origin can send without asking first is of another type.
-  if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) {
+  if (!JSON_TYPE.test(type ?? '')) {
     return problem(415, 'expected a body with Content-Type: application/json')
   }
   const bytes = await readAll(request)

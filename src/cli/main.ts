@@ -15,6 +15,7 @@ import { addRevoke } from './revoke.ts'
 import { addRoutes } from './routes.ts'
 import { addSchema } from './schema.ts'
 import { addServe } from './serve.ts'
+import { addTasks } from './tasks.ts'
 import { addTest } from './test.ts'
 import { version } from './version.ts'
 
@@ -45,6 +46,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addAudit,
     addGrants,
     addRevoke,
+    addTasks,
     addHealth,
     addDemo,
   ]) {

@@ -7,6 +7,7 @@ import { isMap, type Part } from './parse-part.ts'
 import type { RouteInMap, RouteMap } from './read-route-maps.ts'
 import type { Defaults, RouteEntry } from './routes-schema.ts'
 import { resolveStream } from './stream-field.ts'
+import { resolveTask } from './task-field.ts'
 
 /** A route with what it takes from its file's defaults; names in it may still be wrong. */
 export interface RouteDraft {
@@ -45,6 +46,7 @@ const draft = (
   const { part } = inMap
   const isPublic = entry.access === 'public'
   const shadow = entry.shadow ?? defaults.shadow
+  const task = resolveTask(entry.task)
   const stream = resolveStream(entry.stream, defaults.stream)
   const route: Route = {
     index,
@@ -59,6 +61,7 @@ const draft = (
     upstream: entry.upstream ?? defaults.upstream ?? '',
     ...(shadow === undefined || isPublic ? {} : { shadow }),
     ...(stream === undefined ? {} : { stream }),
+    ...(task === undefined ? {} : { task }),
     ...(entry.cors === undefined ? {} : { cors: resolveCors(entry.cors, matchMethods(entry.match)) }),
   }
   return {

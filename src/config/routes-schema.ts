@@ -8,6 +8,7 @@ import { corsConfig } from '../gateway/enforce/cors-config.ts'
 
 import { entryName, hostPattern, label } from './names.ts'
 import { streamField } from './stream-field.ts'
+import { taskField } from './task-field.ts'
 
 const authenticate = () =>
   z
@@ -65,6 +66,7 @@ export const routeSchema = (s: Settings) =>
     ...routeMappingFields(s),
     grant: routeGrantField(s),
     stream: streamField(s),
+    task: taskField(s),
     shadow: entryName().optional().describe('Engine that is asked too, for the record only; default none'),
     cors: corsConfig(s)
       .optional()

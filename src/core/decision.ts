@@ -1,6 +1,7 @@
 import type { AccessRequest } from './access-request.ts'
 import type { JsonObject } from './json.ts'
 import type { OwnAnswer } from './own-answer.ts'
+import type { TaskReference } from './stream.ts'
 
 /** What an engine says beside its decision. */
 export interface Said {
@@ -66,6 +67,8 @@ export interface Bound {
   readonly absent?: readonly string[]
   /** The very bytes, when the mapping read the body. */
   readonly body: Buffer | null
+  /** The task that it is part of; also in the context of each question. */
+  readonly task?: TaskReference
   /** Set where Sallyport answers by itself what an authenticator said. */
   readonly answer?: OwnAnswer
 }

@@ -1,6 +1,6 @@
 import type { Cors } from './cors.ts'
 import type { Requirement } from './requirement.ts'
-import type { StreamRules } from './stream.ts'
+import type { StreamRules, TaskRules } from './stream.ts'
 
 /** What every stage knows of a route; each stage keeps its own compiled part by `index`. */
 export interface Route {
@@ -26,6 +26,8 @@ export interface Route {
   readonly endpoint?: string
   /** How its streams live on; left out: by the defaults. */
   readonly stream?: StreamRules
+  /** Left out: any task, for an hour. */
+  readonly task?: TaskRules
   /** Left out: the gateway leaves CORS to the application. */
   readonly cors?: Cors
 }

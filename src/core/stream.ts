@@ -10,6 +10,19 @@ export interface StreamRules {
   readonly onCredentialExpiry: 'close' | 'continue'
 }
 
+/** Which tasks a route's requests may belong to. */
+export interface TaskRules {
+  readonly required: boolean
+  /** From its first request on. */
+  readonly maxLifeMs: number
+}
+
+/** The task that a request belongs to. */
+export interface TaskReference {
+  readonly id: string
+  readonly deadlineMs: number
+}
+
 /** Who ended a stream: `complete` when nothing was missing, `gateway` when it was stopped. */
 export type StreamEnder = 'complete' | 'caller' | 'application' | 'gateway'
 
@@ -19,6 +32,7 @@ export type StreamEndReason =
   | 'revoked'
   | 'denied'
   | 'credential_expired'
+  | 'task_over'
   | 'route_changed'
   | 'undecided'
 
@@ -40,6 +54,8 @@ export interface StreamLease {
   readonly sent: (bytes: number) => void
   /** Calls back once when the stream has to end; at once if that is so now. Only the last listener counts. */
   readonly onCut: (listener: (refusal: Refusal) => void) => void
+  /** The application has completed the task by this very answer, which may end by itself. */
+  readonly completesTask: () => void
   /** It has ended; only the first call counts. */
   readonly ended: (by: StreamEnder) => void
 }
@@ -50,5 +66,6 @@ export const UNSUPERVISED: StreamLease = Object.freeze({
   received: () => undefined,
   sent: () => undefined,
   onCut: () => undefined,
+  completesTask: () => undefined,
   ended: () => undefined,
 })

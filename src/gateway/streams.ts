@@ -31,7 +31,7 @@ export type Allowed = Pick<Passage, 'accepted' | 'identity' | 'bound' | 'decisio
 export interface Streams {
   readonly open: (allowed: Allowed, held: string | undefined) => SupervisedLease
   /** Ends every stream that a mark covers: at once what is a stream for certain, the rest within a second. */
-  readonly revoke: (isCovered: (facts: StreamFacts) => boolean, why: string) => void
+  readonly revoke: (isCovered: (facts: StreamFacts) => boolean, why: string, kind: string) => void
   /** How many there are, by kind. */
   readonly counts: () => Readonly<Record<StreamKind, number>>
 }
@@ -56,6 +56,7 @@ interface Live extends StreamFacts {
   failingSinceMs: number | null
   onCut: ((refusal: Refusal) => void) | null
   cut: Cut | null
+  completesTask: boolean
   over: boolean
 }
 
@@ -124,6 +125,8 @@ export const createStreams = (deps: {
     const expiresAtMs = supervised ? (identity.credential.expiresAt ?? Infinity) * 1000 : Infinity
     const { onCredentialExpiry, recheckMs } = route?.stream ?? DEFAULT_RULES
     if (nowMs >= expiresAtMs && onCredentialExpiry === 'close') return end.cut(live, EXPIRED)
+    const { deadlineMs = Infinity } = live.bound.task ?? {}
+    if (supervised && !live.completesTask && nowMs >= deadlineMs) return end.cut(live, TASK_OVER)
     live.nextCheckMs = nextCheck(live, nowMs, recheckMs, onCredentialExpiry)
     recheck(live, route, nowMs)
   }
@@ -136,8 +139,15 @@ export const createStreams = (deps: {
       alive.add(live)
       return leaseOf(live, end)
     },
-    revoke: (isCovered, why) => {
-      const covered = [...alive].filter((live) => live.supervised && live.cut === null && isCovered(live))
+    revoke: (isCovered, why, kind) => {
+      const covered = [...alive].filter(
+        (live) =>
+          live.supervised &&
+          live.cut === null &&
+          // The answer by which an application completes its task may end by itself.
+          !(kind === 'task' && live.completesTask) &&
+          isCovered(live),
+      )
       const young = covered.filter((live) => isYoung(live, clock))
       for (const live of covered) if (!isYoung(live, clock)) end.cut(live, revoked(why))
       if (young.length === 0) return
@@ -188,6 +198,7 @@ const liveOf = (allowed: Allowed, held: string | undefined, clock: Clock): Live 
     failingSinceMs: null,
     onCut: null,
     cut: null,
+    completesTask: false,
     over: false,
   }
   const { recheckMs, onCredentialExpiry } = accepted.route.stream ?? DEFAULT_RULES
@@ -204,7 +215,9 @@ const nextCheck = (
   decision?: Decision,
 ): number => {
   const grantEndsMs = decision?.grant?.expiresAtMs ?? Infinity
-  const due = Math.min(nowMs + recheckMs, Math.max(grantEndsMs, nowMs + LEAST_RECHECK_MS))
+  const { deadlineMs = Infinity } = live.bound.task ?? {}
+  const wanted = Math.min(nowMs + recheckMs, Math.max(grantEndsMs, nowMs + LEAST_RECHECK_MS))
+  const due = Math.min(wanted, Math.max(deadlineMs, nowMs))
   if (onCredentialExpiry === 'continue') return due
   const { expiresAt } = live.identity.credential
   return expiresAt === undefined ? due : Math.min(due, Math.max(expiresAt * 1000, nowMs))
@@ -223,6 +236,9 @@ const leaseOf = (live: Live, end: End): SupervisedLease => ({
   onCut: (listener) => {
     live.onCut = listener
     if (live.cut !== null) listener(live.cut.refusal)
+  },
+  completesTask: () => {
+    live.completesTask = true
   },
   ended: (reason) => end.over(live, reason),
   isLeft: () => live.kind === 'websocket',
@@ -337,6 +353,8 @@ const DENIED = refuse('decide', 'denied', 'the policy says no, when it was asked
 const BROKEN = refuse('decide', 'internal', 'deciding again broke; the stack is in the log')
 const EXPIRED_REFUSAL = refuse('authenticate', 'unauthenticated', 'the credential has expired')
 const EXPIRED: Cut = { reason: 'credential_expired', refusal: EXPIRED_REFUSAL, outcome: EXPIRED_REFUSAL }
+const OVER_REFUSAL = refuse('decide', 'denied', 'its task has lasted too long')
+const TASK_OVER: Cut = { reason: 'task_over', refusal: OVER_REFUSAL, outcome: OVER_REFUSAL }
 const CHANGED_REFUSAL = refuse('accept', 'no_route', 'the route is gone, or is no longer public')
 const ROUTE_CHANGED: Cut = { reason: 'route_changed', refusal: CHANGED_REFUSAL, outcome: CHANGED_REFUSAL }
 

@@ -26,6 +26,7 @@ import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.
 import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
+import type { Tasks } from '../gateway/bind/tasks.ts'
 import { createDecide, createGrantKeyReader, type DecideOptions } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { grantFacts } from '../gateway/decide/grants/grant-facts.ts'
@@ -50,6 +51,7 @@ export interface Parts {
   readonly feed: RevocationFeed
   /** Event tokens that were taken by any configuration. */
   readonly seenTokens: SeenTokens
+  readonly tasks: Tasks
   readonly sinks: readonly Sink[]
   readonly assertion: AssertionSettings
   readonly onRecorded: () => void
@@ -88,6 +90,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
   const enforce = createEnforce({
     upstreams: parts.upstreams,
     assertion: parts.assertion,
+    completeTask: completeTask(parts),
     carriers,
     carriersByName: new Map([...authenticators].map(([name, { carrier }]) => [name, carrier])),
     controlledHeaders,
@@ -124,7 +127,9 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
       if (isBuiltIn(accepted)) return asItCame(accepted)
-      return withoutForgeries(accepted, bind(accepted, identity, body))
+      const bound = bind(accepted, identity, body)
+      const attached = isRefusal(bound) ? bound : parts.tasks.attach(accepted, identity, bound)
+      return withoutForgeries(accepted, attached)
     },
     bindObserved: (accepted, identity, body) =>
       withoutForgeries(accepted, bindObserved(accepted, identity, body)),
@@ -214,6 +219,22 @@ const bodyLimits = ({ limits }: Configuration): BodyLimits => ({
 /** The forms that endpoints take are small. */
 const MOST_FORM_BYTES = 65_536
 
+/** Here at once, so that the caller's next request comes too late, and everywhere by a mark. */
+const completeTask =
+  ({ tasks, feed, log }: Pick<Parts, 'tasks' | 'feed' | 'log'>) =>
+  (id: string, upstream: string): void => {
+    tasks.completed(id)
+    const by = `upstream:${upstream}`
+    const draft = { kind: 'task', target: id, effect: 'grants', reason: 'completed', by } as const
+    const tell = (failed: string): void => log.error({ task: id, failed }, 'a task was completed here only')
+    feed.publish(draft).then(
+      (published) => {
+        if ('failed' in published) tell(published.failed)
+      },
+      (bug: unknown) => tell(String(bug)),
+    )
+  }
+
 /** Transmitters push to a path of their own, where there are any. */
 const withSignals = ({ signals }: Configuration, { routes }: Endpoints): Endpoints['routes'] =>
   signals.length === 0
@@ -275,7 +296,7 @@ const concernedBy =
   (identity: Identity, bound: Bound, held: string): boolean =>
     feed.refuses(identity) !== undefined ||
     // Whatever its answer is kept by, if it is.
-    feed.voids(grantFacts('', identity, bound.accessRequests), held)
+    feed.voids(grantFacts('', identity, bound.accessRequests, bound.task?.id), held)
 
 const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0
 

@@ -4,6 +4,7 @@ import type { JsonObject } from '../core/json.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signals/receiver.ts'
+import { createTasks, type Tasks } from '../gateway/bind/tasks.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
@@ -38,6 +39,7 @@ export interface Estate {
   readonly heads: Instances<Heads>
   readonly revocations: Revocations
   readonly seenTokens: SeenTokens
+  readonly tasks: Tasks
   readonly sinks: OpenSinks
   readonly telemetry: Telemetry
   /** The assertion key that no file gave: the first that was made. */
@@ -69,6 +71,7 @@ export const createEstate = ({
     stores: createInstances(() => undefined),
     heads: createInstances((heads) => heads.close()),
     seenTokens: createSeenTokens(),
+    tasks: createTasks(clock),
     revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
@@ -169,6 +172,7 @@ export const createGeneration = (
       store,
       feed,
       seenTokens: estate.seenTokens,
+      tasks: estate.tasks,
       assertion,
       traffic,
       usage: inFlight.usage,
@@ -178,10 +182,14 @@ export const createGeneration = (
     const stages = composeStages(configuration, parts)
     const readGrantKey = composeGrantKeyReader(configuration, { engines, store, feed, clock })
     const tools = explainTools(configuration, engines, readGrantKey)
-    const explainingBy = (by: Clock): Stages => ({
-      ...(by === clock ? stages : composeStages(configuration, { ...parts, clock: by })),
-      decide: composeDecide(configuration, { engines, store: unchanged(store), feed, clock: by }),
-    })
+    const explainingBy = (by: Clock): Stages => {
+      const all = by === clock ? stages : composeStages(configuration, { ...parts, clock: by })
+      return {
+        ...all,
+        bind: (...args) => estate.tasks.peeking(() => all.bind(...args)),
+        decide: composeDecide(configuration, { engines, store: unchanged(store), feed, clock: by }),
+      }
+    }
     const explainBy = (by: Clock): Generation['explain'] => {
       const explaining = explainingBy(by)
       return async ({ exchange, claims, subject, authenticator }) => {

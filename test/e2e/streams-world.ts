@@ -22,7 +22,11 @@ export const startApplication = async (): Promise<Application> => {
   let cutUploads = 0
   let uploadedBytes = 0
   const server = createServer((request, response) => {
-    const [, what] = (request.url ?? '').split('/')
+    const [, what, id = ''] = (request.url ?? '').split('/')
+    if (what === 'done') {
+      response.writeHead(200, { 'sallyport-task-complete': id }).end('done')
+      return
+    }
     const isEvents = what === 'events'
     if (what === 'upload') {
       request.on('data', (chunk: Buffer) => {
@@ -166,9 +170,10 @@ export const openDownload = (
   { port }: { readonly port: number },
   path: string,
   token: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Reading> =>
   new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, host: 'app' }
+    const headers = { authorization: `Bearer ${token}`, host: 'app', ...more }
     const request = httpGet({ port, host: '127.0.0.1', path, headers }, (response) => {
       let bytes = 0
       const ended = new Promise<'complete' | 'broken'>((end) => {

@@ -4,6 +4,7 @@ import type { Decision } from '../../core/decision.ts'
 import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
+import type { TaskReference } from '../../core/stream.ts'
 import type { Question, Stages } from '../pipeline.ts'
 import { conclude, decisionOf } from './conclude.ts'
 import type { RouteGrantConfig } from './config.ts'
@@ -38,6 +39,7 @@ interface Case {
   /** Asked too, for the record only. */
   readonly shadow: Engine | null
   readonly identity: Identity
+  readonly task: TaskReference | undefined
   readonly policyVersion: string
   readonly askedAtMs: number
   /** Of the revocation feed, when it was asked. */
@@ -107,7 +109,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
       expiresAtMs,
       lifeMs: expiresAtMs - asked.askedAtMs,
       held: asked.held,
-      facts: grantFacts(keep.id, asked.identity, requests),
+      facts: grantFacts(keep.id, asked.identity, requests, asked.task?.id),
     })
     return decisionOf(conclusion, { source: 'engine', policyVersion, batch, grant })
   }
@@ -169,7 +171,9 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     const underWay = flights.get(id)
     if (underWay === undefined) return null
     const { flight, asked } = underWay
-    return feed.voids(grantFacts(id, asked.identity, asked.requests), asked.held) ? null : flight
+    return feed.voids(grantFacts(id, asked.identity, asked.requests, asked.task?.id), asked.held)
+      ? null
+      : flight
   }
 
   return (question) => {
@@ -222,6 +226,7 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
       http: (engine.readsHttp || shadow?.readsHttp) && request ? { request, body: bound.body } : undefined,
       shadow,
       identity,
+      task: bound.task,
       policyVersion,
       askedAtMs: clock.nowMs(),
       held: feed.position(),
@@ -264,9 +269,9 @@ export const createGrantKeyReader = (options: DecideOptions): ((question: Questi
   }
 }
 
-const expiry = ({ askedAtMs, identity }: Case, lifeMs: number): number => {
+const expiry = ({ askedAtMs, identity, task }: Case, lifeMs: number): number => {
   const { expiresAt = Infinity } = identity.credential
-  return Math.min(askedAtMs + lifeMs, expiresAt * 1000)
+  return Math.min(askedAtMs + lifeMs, expiresAt * 1000, task?.deadlineMs ?? Infinity)
 }
 
 const unavailable = (engine: Engine, what: string): Refusal =>

@@ -1,5 +1,6 @@
 import { type Dispatcher, errors } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
+import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import type { StreamLease } from '../../core/stream.ts'
 import { CALLER_GONE } from './request-body.ts'
@@ -26,6 +27,8 @@ export interface AnswerOptions {
   readonly stallTimeoutMs: number
   /** What the request lives on. */
   readonly lease: StreamLease
+  /** What `Sallyport-Task-Complete` of the application may end; left out: nothing. */
+  readonly task?: { readonly id: string; readonly complete: () => void }
   /** An answer was cut after its head; told once. */
   readonly onCut: (code: string) => void
   readonly requestMethod: string
@@ -124,6 +127,7 @@ const start = (
   headers.push('Sallyport-Decision-Id', options.decisionId)
   reply.head(status, reasonPhrase(reason), headers)
   progress.headSent = true
+  if (options.task !== undefined) completeNamed(options.task, rawPairs(controller.rawHeaders))
   if (isEventStream(headers)) {
     progress.isEvents = true
     options.lease.becomes('events')
@@ -185,6 +189,12 @@ const cut = ({ exchange, options }: Progress, code: string): void => {
   exchange.reply.abort()
   options.onCut(code)
   options.finish(true)
+}
+
+/** Any other task than that of this request is not the application's to end. */
+const completeNamed = (task: NonNullable<AnswerOptions['task']>, fields: HeaderPairs): void => {
+  const named = headerValues(fields, 'sallyport-task-complete')
+  if (named.length === 1 && named[0] === task.id) task.complete()
 }
 
 const CONTENT_TYPE = 'content-type'

@@ -15,6 +15,8 @@ export interface EnforceOptions {
   /** Somebody else's to close: they outlive this stage. */
   readonly upstreams: Upstreams
   readonly assertion: AssertionSettings
+  /** An application has said that the task of its request is done; left out: nobody is told. */
+  readonly completeTask?: (id: string, upstream: string) => void
   /** The carriers of all configured authenticators; they do not reach an upstream that does not ask for them. */
   readonly carriers: readonly Carrier[]
   /** By the name of their authenticator, for upstreams that exchange the caller's token; default none can be. */
@@ -40,6 +42,7 @@ export const createEnforce = (options: EnforceOptions): Enforce => {
   const { carriers, controlledHeaders, decidedHeaders = new Set<string>(), dialects, log } = options
   const assertion = createAssertion(options.assertion, options.clock)
   const forward = createForward({
+    completeTask: options.completeTask ?? (() => undefined),
     upstreams: options.upstreams,
     assertion,
     carriersByName: options.carriersByName ?? new Map(),

@@ -31,6 +31,7 @@ export interface ForwardOptions {
   /** By the name of their authenticator. */
   readonly carriersByName: ReadonlyMap<string, Carrier>
   readonly headerRules: Omit<RequestHeaderRules, 'forwardCredential'>
+  readonly completeTask: (id: string, upstream: string) => void
   readonly log: Log
 }
 
@@ -63,6 +64,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
       connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
       stallTimeoutMs: config.stallTimeout,
       lease,
+      ...taskOf(passage, options.completeTask),
       onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
     }
     const token = assertion.of(passage)
@@ -96,6 +98,20 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     log.warn({ upstream: name, decisionId, code: outcome.code }, message)
     return refusalOf(outcome, name)
   }
+}
+
+/** What an application may end by its answer: the task of this very request. */
+const taskOf = (
+  { accepted, bound, lease }: Passage,
+  completeTask: ForwardOptions['completeTask'],
+): Pick<RelayOptions, 'task'> => {
+  const { task } = bound
+  if (task === undefined) return {}
+  const complete = (): void => {
+    lease?.completesTask()
+    completeTask(task.id, accepted.route.upstream)
+  }
+  return { task: { id: task.id, complete } }
 }
 
 const sendUpgrade = (

@@ -16,7 +16,10 @@ export interface UpstreamRequest {
 }
 
 export interface RelayOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease'> {
+  extends Pick<
+    AnswerOptions,
+    'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease' | 'task'
+  > {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
 }

@@ -20,7 +20,10 @@ export interface UpgradeRequest {
 }
 
 export interface UpgradeOptions
-  extends Pick<AnswerOptions, 'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease'> {
+  extends Pick<
+    AnswerOptions,
+    'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease' | 'task'
+  > {
   readonly headersTimeoutMs: number
   /** How long an answer that is no switch may pause; null: for ever. */
   readonly bodyTimeoutMs: number | null

@@ -8,6 +8,7 @@ export const grantFacts = (
   id: string,
   { subject, credential }: Pick<Identity, 'subject' | 'credential'>,
   accessRequests: readonly AccessRequest[],
+  task?: string,
 ): GrantFacts => {
   const resources = accessRequests.map(({ resource }) => `${resource.type}::${resource.id}`)
   return {
@@ -15,6 +16,7 @@ export const grantFacts = (
     subject: subjectName(subject),
     credential: credential.id,
     ...(credential.session === undefined ? {} : { session: credential.session }),
+    ...(task === undefined ? {} : { task }),
     resources: resources.length === 1 ? resources : [...new Set(resources)],
   }
 }
