@@ -246,11 +246,16 @@ const composeServe = (
   endpoints: Endpoints,
   { clock, feed, seenTokens, log }: Pick<Parts, 'clock' | 'feed' | 'seenTokens' | 'log'>,
 ): Stages['serve'] => {
-  const publish = async (draft: SignalDraft): Promise<string | null> => {
+  const publishSignal = async (draft: SignalDraft): Promise<string | null> => {
     const published = await feed.publish(draft)
     return 'failed' in published ? published.failed : null
   }
-  const receive = createSignals({ transmitters: configuration.signals, publish, seen: seenTokens, log })
+  const receive = createSignals({
+    transmitters: configuration.signals,
+    publish: publishSignal,
+    seen: seenTokens,
+    log,
+  })
   const limits = bodyLimits(configuration)
   const formLimits = { ...limits, maxBytes: Math.min(MOST_FORM_BYTES, limits.maxBytes) }
   return async (exchange, accepted) => {
