@@ -148,12 +148,11 @@ const IN_GATEWAY: Readonly<Record<string, Mistake>> = {
     /"x-forwarded-fro"/,
     /did you mean "x-forwarded-for"/,
   ),
-  'more workers than there are': gateway(
+  'several workers without a key that all of them sign with': gateway(
     'version: 1',
     'version: 1\nworkers: 4',
     '2:10',
-    /expected 1/,
-    /not available/,
+    /assertion\.keyFile/,
   ),
   'a mode that is not available': gateway(
     'version: 1',
@@ -256,7 +255,7 @@ const IN_GATEWAY: Readonly<Record<string, Mistake>> = {
     'type: jtw,',
     '4:18',
     /"jtw"/,
-    /one of jwt, api-key, anonymous/,
+    /one of jwt, .*api-key, anonymous/,
     /did you mean "jwt"/,
   ),
   'an authenticator without a type': gateway('type: jwt, ', '', '4:3', /missing key "type"/, /jwt/),
