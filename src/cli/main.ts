@@ -4,6 +4,7 @@ import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addDiff } from './diff.ts'
+import { addEngine } from './engine.ts'
 import { addExplain } from './explain.ts'
 import { addGrants } from './grants.ts'
 import { addHealth } from './health.ts'
@@ -43,6 +44,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addRoutes,
     addSchema,
     addKeys,
+    addEngine,
     addAudit,
     addGrants,
     addRevoke,

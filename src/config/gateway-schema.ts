@@ -82,6 +82,11 @@ export const gatewaySettings = (s: Settings) => ({
     .describe(
       'What becomes of a deny where the route does not say: enforce refuses, observe records and forwards; default enforce',
     ),
+  baseline: entryName()
+    .optional()
+    .describe(
+      'An engine that every protected route asks first, whatever its file says: both must allow; default none',
+    ),
   unmatched: z
     .strictObject({
       authenticate: z

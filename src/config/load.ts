@@ -67,7 +67,7 @@ const loadParts = (
   checkRouteNames(maps)
   const entries = prepareEntries(loading, gateway)
   const { listeners, authenticators, engines, upstreams, sinks, assertionSettings, signals } = entries
-  const drafts = draftRoutes(maps, gateway.mode)
+  const drafts = draftRoutes(maps, gateway)
   for (const draft of drafts) {
     checkCompleteness(draft)
     checkConfinement(draft)

@@ -41,6 +41,8 @@ export interface GatewayFile {
   /** Whether an edit must pass the decision tests. */
   readonly requireTests: boolean
   readonly mode: 'enforce' | 'observe'
+  /** Name of an engine; null: none. */
+  readonly baseline: string | null
   /** Names of authenticators; null: everybody is told that nothing is there. */
   readonly unmatched: readonly string[] | null
   readonly grants: GrantsConfig | null
@@ -121,6 +123,7 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     requireTests: parsedValue(parsePart(child(root, 'reload'), settings.reload))?.requireTests ?? false,
     // A mistake in it is reported, and nothing is served.
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
+    baseline: parsedValue(parsePart(child(root, 'baseline'), settings.baseline)) ?? null,
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,
     grants: parsedValue(parsePart(child(root, 'grants'), settings.grants)),
     signals: parsedValue(parsePart(child(root, 'signals'), settings.signals)),

@@ -14,6 +14,8 @@ export interface RouteDraft {
   readonly map: RouteMap
   readonly entry: RouteEntry
   readonly route: Route
+  /** Names of the engines that the file says, without the gateway's own; empty for public routes. */
+  readonly engines: readonly string[]
   /** Undefined: any host. */
   readonly host: string | undefined
   readonly grant: RouteEntry['grant']
@@ -35,19 +37,35 @@ const reporter = (map: RouteMap, { part }: RouteInMap): RouteDraft['report'] => 
   }
 }
 
+/** What the gateway's file says of all routes. */
+export interface GatewayWide {
+  readonly mode: Route['mode']
+  /** An engine that every protected route asks too, whatever its file says; null: none. */
+  readonly baseline: string | null
+}
+
+const enginesOf = ({ engine, engines }: RouteEntry | Defaults): readonly string[] | undefined =>
+  engines ?? (engine === undefined ? undefined : [engine])
+
+const askedEngines = (names: readonly (string | null)[]): Pick<Route, 'engine' | 'engines'> => {
+  const engines = [...new Set(names.filter((name) => name !== null))]
+  return { engine: engines.join(' + '), ...(engines.length < 2 ? {} : { engines }) }
+}
+
 const draft = (
   map: RouteMap,
   defaults: Defaults,
   inMap: RouteInMap,
   entry: RouteEntry,
   index: number,
-  gatewayMode: Route['mode'],
+  { mode: gatewayMode, baseline }: GatewayWide,
 ): RouteDraft => {
   const { part } = inMap
   const isPublic = entry.access === 'public'
   const shadow = entry.shadow ?? defaults.shadow
   const task = resolveTask(entry.task)
   const stream = resolveStream(entry.stream, defaults.stream)
+  const named = isPublic ? [] : (enginesOf(entry) ?? enginesOf(defaults) ?? [])
   const route: Route = {
     index,
     name: entry.name,
@@ -57,7 +75,7 @@ const draft = (
     ...(entry.observeUntil === undefined ? {} : { observeUntilMs: Date.parse(entry.observeUntil) }),
     authenticate: isPublic ? [] : (entry.authenticate ?? defaults.authenticate ?? []),
     ...(entry.require === undefined || isPublic ? {} : { require: requirementOf(entry.require) }),
-    engine: isPublic ? '' : (entry.engine ?? defaults.engine ?? ''),
+    ...askedEngines(isPublic ? [] : [baseline, ...named]),
     upstream: entry.upstream ?? defaults.upstream ?? '',
     ...(shadow === undefined || isPublic ? {} : { shadow }),
     ...(stream === undefined ? {} : { stream }),
@@ -68,6 +86,7 @@ const draft = (
     map,
     entry,
     route,
+    engines: named,
     host: matchHost(entry.match, entry.host ?? defaults.host),
     grant: entry.grant ?? defaults.grant,
     report: reporter(map, inMap),
@@ -76,14 +95,13 @@ const draft = (
 }
 
 /** Every route that could be read, of files whose defaults could be read; `route.index` is its position. */
-export const draftRoutes = (maps: readonly RouteMap[], gatewayMode: Route['mode']): readonly RouteDraft[] => {
+export const draftRoutes = (maps: readonly RouteMap[], gateway: GatewayWide): readonly RouteDraft[] => {
   const drafts: RouteDraft[] = []
   for (const map of maps) {
     const { defaults } = map
     if (defaults === null) continue
     for (const inMap of map.routes) {
-      if (inMap.value !== null)
-        drafts.push(draft(map, defaults, inMap, inMap.value, drafts.length, gatewayMode))
+      if (inMap.value !== null) drafts.push(draft(map, defaults, inMap, inMap.value, drafts.length, gateway))
     }
   }
   return drafts

@@ -23,12 +23,19 @@ const mode = () =>
       'What becomes of a deny: enforce refuses, observe records and forwards; default that of the gateway',
     )
 
+const engines = () =>
+  z
+    .array(entryName())
+    .min(1)
+    .describe('Engines that are asked, in place of `engine`: all must allow, and the first deny ends it')
+
 /** What routes have in common unless they say otherwise. */
 export const defaultsSchema = (s: Settings) =>
   z.strictObject({
     host: hostPattern().optional().describe('Host of the routes: exact, or *.suffix; default any'),
     upstream: entryName().optional().describe('Upstream that the routes forward to'),
     engine: entryName().optional().describe('Engine that the routes ask'),
+    engines: engines().optional(),
     authenticate: authenticate().optional(),
     mode: mode().optional(),
     shadow: entryName().optional().describe('Engine that is asked too, for the record only'),
@@ -59,6 +66,7 @@ export const routeSchema = (s: Settings) =>
       .optional()
       .describe('Upstream that the route forwards to; default that of defaults'),
     engine: entryName().optional().describe('Engine that the route asks; default that of defaults'),
+    engines: engines().optional(),
     authenticate: authenticate().optional(),
     require: requireConfig(s)
       .optional()

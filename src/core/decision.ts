@@ -15,11 +15,21 @@ export interface Said {
   readonly advice?: readonly string[]
 }
 
+/** What one of several engines decided. */
+export interface EngineVerdict {
+  readonly engine: string
+  readonly decision: 'allow' | 'deny'
+  readonly reasons: readonly string[]
+  readonly policyVersion: string
+}
+
 export interface EvaluationResult extends Said {
   readonly decision: 'allow' | 'deny'
   /** Sorted ids of the determining policies; empty for a default deny. */
   readonly reasons: readonly string[]
   readonly errors: readonly string[]
+  /** Those that answered, where a route asks several. */
+  readonly engines?: readonly EngineVerdict[]
 }
 
 export interface GrantReference {

@@ -17,8 +17,10 @@ export interface Route {
   readonly authenticate: readonly string[]
   /** What the caller must have shown beyond being known; left out: nothing more. */
   readonly require?: Requirement
-  /** Empty for public routes. */
+  /** Empty for public routes; the names of several are joined by ` + `, which no name holds. */
   readonly engine: string
+  /** When there are several: that of the gateway's `baseline` first. */
+  readonly engines?: readonly string[]
   readonly upstream: string
   /** An engine that is asked too, for the record only. */
   readonly shadow?: string
@@ -31,3 +33,7 @@ export interface Route {
   /** Left out: the gateway leaves CORS to the application. */
   readonly cors?: Cors
 }
+
+/** Names of the engines that a route asks. */
+export const enginesOf = ({ engine, engines }: Pick<Route, 'engine' | 'engines'>): readonly string[] =>
+  engines ?? (engine === '' ? [] : [engine])

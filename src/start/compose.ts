@@ -29,6 +29,7 @@ import type { Tasks } from '../gateway/bind/tasks.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
 import { createDecide, createGrantKeyReader, type DecideOptions } from '../gateway/decide/decide.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
+import { joinEngines } from '../gateway/decide/engines/together.ts'
 import { grantFacts } from '../gateway/decide/grants/grant-facts.ts'
 import type { GrantStore } from '../gateway/decide/grants/store.ts'
 import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
@@ -172,13 +173,27 @@ const decideOptions = (
   const { routes, grants } = configuration
   const asked = authzenRoutes(configuration)
   return {
-    engines,
+    engines: withJoined(engines, routes),
     store,
     feed,
     routes: [...routes.map(({ grant }) => grant), ...asked.map(() => resolveRouteGrant(undefined, grants))],
     mappingHashes: [...routes.map(({ plan }) => plan.mappingHash), ...asked.map(({ name }) => name)],
     clock,
   }
+}
+
+/** Several engines that a route asks together are one more engine, by their names together. */
+const withJoined = (
+  engines: ReadonlyMap<string, Engine>,
+  routes: Configuration['routes'],
+): ReadonlyMap<string, Engine> => {
+  const all = new Map(engines)
+  for (const { route } of routes) {
+    if (route.engines === undefined || all.has(route.engine)) continue
+    const several = route.engines.flatMap((name) => engines.get(name) ?? [])
+    if (several.length === route.engines.length) all.set(route.engine, joinEngines(several))
+  }
+  return all
 }
 
 type RecordParts = Pick<Parts, 'sinks' | 'onRecorded' | 'ring' | 'worker' | 'clock'>

@@ -109,10 +109,15 @@ const checkPublic = ({ map, entry, route, report }: RouteDraft): void => {
 /** Reports what a route does although its entry in the gateway file does not allow it. */
 export const checkConfinement = (draft: RouteDraft): void => {
   const { upstreams, engines, authenticators } = draft.map.entry.value.confinement
-  const { upstream, engine, shadow, authenticate } = draft.route
+  const { upstream, shadow, authenticate } = draft.route
   checkHost(draft)
   checkListed(draft, 'upstream', upstream, upstreams, ['upstream'])
-  checkListed(draft, 'engine', engine, engines, ['engine'])
+  for (const [index, name] of draft.engines.entries()) {
+    // The list form of a route stands for the single one of the defaults, and the other way round.
+    const isList =
+      (draft.entry.engine === undefined && draft.entry.engines !== undefined) || draft.engines.length > 1
+    checkListed(draft, 'engine', name, engines, isList ? ['engines', index] : ['engine'])
+  }
   if (shadow !== undefined) checkListed(draft, 'engine', shadow, engines, ['shadow'])
   authenticate.forEach((name, index) => {
     checkListed(draft, 'authenticator', name, authenticators, ['authenticate', index])

@@ -49,9 +49,18 @@ const checkList = (part: Part, kind: Kind, known: ReadonlySet<string>): void => 
 const checkReferences = (part: Part, names: Names): void => {
   if (!isMap(part.value)) return
   checkName(child(part, 'engine'), 'engine', names.engines)
+  checkList(child(part, 'engines'), 'engine', names.engines)
+  checkOneForm(part)
   checkName(child(part, 'shadow'), 'engine', names.engines)
   checkName(child(part, 'upstream'), 'upstream', names.upstreams)
   checkList(child(part, 'authenticate'), 'authenticator', names.authenticators)
+}
+
+/** Whoever wrote both cannot have meant that one of them does not count. */
+const checkOneForm = ({ source, path, value }: Part): void => {
+  if (!isMap(value) || value.engine === undefined || value.engines === undefined) return
+  const message = 'found engine beside engines, expected one of them'
+  source.report({ path: [...path, 'engine'], rule: 'engine-twice', message, atKey: true })
 }
 
 const checkUnmatched = ({ source, names }: GatewayFile): void => {
@@ -65,6 +74,8 @@ export const checkNames = (gateway: GatewayFile, maps: readonly RouteMap[]): voi
   const { names } = gateway
   checkUnmatched(gateway)
   for (const { part } of gateway.listeners) checkReferences(part, names)
+  const root = { source: gateway.source, path: [], value: gateway.source.value }
+  checkName(child(root, 'baseline'), 'engine', names.engines)
   for (const { part } of gateway.routes) {
     checkList(child(part, 'upstreams'), 'upstream', names.upstreams)
     checkList(child(part, 'engines'), 'engine', names.engines)

@@ -7,16 +7,17 @@ const NEEDED = [
   { key: 'authenticate', of: 'a protected route' },
 ] as const
 
-const UNUSED_IF_PUBLIC = ['engine', 'authenticate', 'require', 'grant', 'shadow'] as const
+const UNUSED_IF_PUBLIC = ['engine', 'engines', 'authenticate', 'require', 'grant', 'shadow'] as const
 
 /** Reports what a route needs and neither it nor its file's defaults say, and what a public route says in vain. */
-export const checkCompleteness = ({ route, entry, report }: RouteDraft): void => {
+export const checkCompleteness = ({ route, engines, entry, report }: RouteDraft): void => {
   const isPublic = route.access === 'public'
   if (entry.cors !== undefined) {
     for (const problem of checkCors(entry.cors)) report({ ...problem, path: ['cors', ...problem.path] })
   }
   for (const { key, of } of NEEDED) {
-    if (route[key].length > 0 || (isPublic && key !== 'upstream')) continue
+    const said = key === 'engine' ? engines : route[key]
+    if (said.length > 0 || (isPublic && key !== 'upstream')) continue
     report({
       path: [],
       rule: 'missing-key',

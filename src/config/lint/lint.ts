@@ -1,5 +1,6 @@
 import type { Finding } from '../../core/problem.ts'
 import type { ReviewedQuestion } from '../../core/question-outline.ts'
+import { enginesOf } from '../../core/route.ts'
 import { applyDisables, type TextOf } from './disables.ts'
 import type { LintNote } from './lint-rule.ts'
 import type { Lintable, LintedRoute } from './lintable.ts'
@@ -35,7 +36,7 @@ const reviewEngines = (lintable: Lintable): readonly Finding[] =>
   [...lintable.entries.engines].flatMap(([name, { create }]) => {
     const asked = new Map<ReviewedQuestion, LintedRoute>()
     for (const route of lintable.routes) {
-      if (route.configured.route.engine !== name) continue
+      if (!enginesOf(route.configured.route).includes(name)) continue
       const subjectTypes = subjectTypesOf(lintable, route)
       for (const question of route.questions) asked.set({ ...question, subjectTypes }, route)
     }

@@ -29,6 +29,7 @@ export const conclude = (
     decision,
     reasons: sortedUnique(determining.flatMap((evaluation) => evaluation.reasons)),
     errors,
+    ...(evaluations.length === 1 && evaluations[0]?.engines ? { engines: evaluations[0].engines } : {}),
     ...saidTogether(determining),
     evaluations: Object.freeze(evaluations),
     lifeMs: Math.min(ttlMs, ...answers.map((answer) => answer.ttlMs ?? ttlMs)),
@@ -43,6 +44,7 @@ const evaluationOf = (answer: EngineAnswer): EvaluationResult => {
     decision: decision === 'allow' && !unfulfilled ? 'allow' : 'deny',
     reasons: sortedUnique(reasons),
     errors: sortedUnique(unfulfilled ? [...errors, unfulfilledText(obligations)] : errors),
+    ...(answer.engines === undefined ? {} : { engines: answer.engines }),
     ...saidBeside(answer),
   })
 }
@@ -63,7 +65,7 @@ export const decisionOf = (
     readonly grant: Decision['grant']
   },
 ): Decision => {
-  const { decision, reasons, errors, evaluations } = conclusion
+  const { decision, reasons, errors, engines, evaluations } = conclusion
   const { source, policyVersion, batch, grant } = more
   return Object.freeze({
     decision,
@@ -71,6 +73,7 @@ export const decisionOf = (
     errors,
     source,
     policyVersion,
+    ...(engines === undefined ? {} : { engines }),
     ...saidBeside(conclusion),
     ...(grant === undefined ? {} : { grant }),
     ...(batch ? { evaluations } : {}),

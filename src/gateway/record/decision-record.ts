@@ -1,5 +1,5 @@
 import type { Action, Resource, Subject } from '../../core/access-request.ts'
-import type { ShadowAnswer } from '../../core/decision.ts'
+import type { EngineVerdict, ShadowAnswer } from '../../core/decision.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { StreamEnd } from '../../core/stream.ts'
 
@@ -37,7 +37,10 @@ export interface DecisionRecord {
   readonly evaluations?: readonly RecordedEvaluation[]
   readonly route?: string
   readonly owner?: string
+  /** The names of several are joined by ` + `. */
   readonly engine?: string
+  /** What each of several engines decided, as far as they were asked. */
+  readonly engines?: readonly EngineVerdict[]
   readonly policyVersion?: string
   readonly configVersion: string
   /** Sorted ids of the determining policies. */
@@ -100,6 +103,7 @@ export interface RecordedEvaluation {
   readonly context: JsonObject
   readonly decision?: 'allow' | 'deny'
   readonly reasons?: readonly string[]
+  readonly engines?: readonly EngineVerdict[]
 }
 
 export interface RecordedRequest {

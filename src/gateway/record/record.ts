@@ -92,6 +92,7 @@ export const decisionRecord = (
     route: known(route?.name),
     owner: known(route?.owner),
     engine: known(route?.engine),
+    engines: decision?.engines,
     policyVersion: known(decision?.policyVersion),
     configVersion: by.configVersion,
     reasons: decision?.reasons,
@@ -191,6 +192,7 @@ const recordedEvaluation = (
   resource: asked.resource,
   context: asked.context,
   ...(answer === undefined ? {} : { decision: answer.decision, reasons: answer.reasons }),
+  ...(answer?.engines === undefined ? {} : { engines: answer.engines }),
 })
 
 const recordedCredential = (credential: Credential, nowMs: number): RecordedCredential => {

@@ -1,3 +1,4 @@
+import { enginesOf } from '../../../core/route.ts'
 import type { Entry } from '../../read-gateway.ts'
 import type { LintNote, LintRule } from '../lint-rule.ts'
 import type { Lintable } from '../lintable.ts'
@@ -38,7 +39,7 @@ export const unusedEngine: LintRule = {
   find: findUnused(
     'engine',
     ({ gateway }) => gateway.engines,
-    ({ routes }) => routes.flatMap(({ configured: { route } }) => [route.engine, route.shadow ?? '']),
+    ({ routes }) => routes.flatMap(({ configured: { route } }) => [...enginesOf(route), route.shadow ?? '']),
     'its policies decide nothing',
   ),
 }

@@ -26,11 +26,16 @@ export interface CedarPolicy {
   readonly text: string
   readonly json: PolicyJson
   readonly piece: Piece
+  /** Its `@advice`, which goes into the decisions that it determines. */
+  readonly advice: string | null
+  /** Its `@ttl`: how long an allow that it determines may be kept. */
+  readonly ttlMs: number | null
 }
 
 const PARSE: FindingKind = { rule: 'cedar-parse', severity: 'error' }
 const TEMPLATE: FindingKind = { rule: 'cedar-template', severity: 'error' }
 const BAD_ID: FindingKind = { rule: 'cedar-id', severity: 'error' }
+const BAD_TTL: FindingKind = { rule: 'cedar-ttl', severity: 'error' }
 const DUPLICATE_ID: FindingKind = { rule: 'cedar-duplicate-id', severity: 'error' }
 const VALIDATE: FindingKind = { rule: 'cedar-validate', severity: 'error' }
 const VALIDATE_WARNING: FindingKind = { rule: 'cedar-validate', severity: 'warning' }
@@ -127,7 +132,35 @@ const readPolicy = (piece: Piece, idAt: number | null, report: Report): readonly
   if (idAt !== null && (typeof written !== 'string' || written === '')) {
     report(findingAt(piece, idAt, BAD_ID, 'found an @id without a value, expected @id("…")'))
   }
-  return [{ effect: json.effect, text: piece.text, json, piece, idAt, written: written || null }]
+  const { advice = null, ttl = null } = json.annotations ?? {}
+  const ttlMs = ttl === null ? null : ttlOf(ttl)
+  if (ttl !== null && ttlMs === null) {
+    report(
+      findingAt(
+        piece,
+        piece.start,
+        BAD_TTL,
+        'found an @ttl that is no duration, expected such as @ttl("15s")',
+      ),
+    )
+  }
+  const annotated = { advice: advice || null, ttlMs }
+  return [
+    { effect: json.effect, text: piece.text, json, piece, idAt, written: written || null, ...annotated },
+  ]
+}
+
+const DURATION = /^(\d{1,9})(ms|s|m|h)$/
+const UNITS_MS: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+])
+
+const ttlOf = (text: string): number | null => {
+  const [, amount, unit] = DURATION.exec(text) ?? []
+  return amount === undefined ? null : Number(amount) * (UNITS_MS.get(unit ?? '') ?? 0)
 }
 
 interface Statement {

@@ -64,3 +64,14 @@ export const namespacedActions = (schema: Schema): ReadonlyMap<string, string> =
   for (const name of ambiguous) types.delete(name)
   return types
 }
+
+/** Ids of the actions that others are members of, by a schema. */
+export const groupsOfSchema = (schema: Schema): ReadonlySet<string> => {
+  const answer = schemaToJson(schema)
+  if (answer.type === 'failure') throw new Error('a schema that was checked has no JSON form')
+  const groups = new Set<string>()
+  for (const { actions } of Object.values(answer.json)) {
+    for (const { memberOf } of Object.values(actions)) for (const { id } of memberOf ?? []) groups.add(id)
+  }
+  return groups
+}

@@ -1,3 +1,4 @@
+import './v8-wasm-calls.ts'
 import {
   type PolicySet,
   preparsePolicySet,
@@ -5,9 +6,9 @@ import {
   type Schema,
 } from '@cedar-policy/cedar-wasm/nodejs'
 
-/** A policy set that is parsed once instead of at each decision. */
-export interface PreparedPolicies {
-  /** The name under which Cedar has them now; also that of the schema. Good until the next call of any `slot`. */
+/** Something that Cedar parses once instead of at each decision. */
+export interface Prepared {
+  /** The name under which Cedar has it now. Good until the next call of any `slot` of the same kind. */
   readonly slot: () => string
   /** Lets others have the place first. `slot` still works afterwards, by parsing again. */
   readonly release: () => void
@@ -15,48 +16,89 @@ export interface PreparedPolicies {
 
 interface Slot {
   readonly name: string
-  holder: PreparedPolicies | null
+  holder: Prepared | null
+  weight: number
   lastUse: number
 }
 
-// Cedar keeps what it parsed by name, in its own memory, and never lets go of a name: about 1.4 MB each. So
-// every engine has two names that are used again and again: one for what serves, one for what is to replace it.
+interface Pool {
+  readonly slots: Slot[]
+  weight: number
+}
+
+interface PoolLimits {
+  readonly slots: number
+  /** Of all that is held; what was used least recently makes room. */
+  readonly weight: number
+}
+
+// Cedar keeps what it parsed by name, in its own memory, and never lets go of a name: about 8 kB for a few policies,
+// 1.4 MB for some hundred (measured). So every engine has names that are used again and again.
 // Module state, because it mirrors memory that the whole process shares.
-const slotsByEngine = new Map<string, readonly Slot[]>()
+const pools = new Map<string, Pool>()
 let uses = 0
 
+const SCHEMA_LIMITS: PoolLimits = { slots: 2, weight: Number.POSITIVE_INFINITY }
+/** Policies, in all of an engine's slots together. */
+const POLICY_LIMITS: PoolLimits = { slots: 1024, weight: 50_000 }
+
 /**
- * Parses the policies, and keeps them parsed as long as a slot can be had.
+ * Parses policies, and keeps them parsed as long as a slot can be had.
  *
- * A third engine of one name takes the slot that was used least recently; whoever held that one notices,
- * and parses again when it is next asked. So an answer is never given by the policies of another engine.
+ * Another who takes the slot, which is the one that was used least recently, is noticed: then they are parsed again
+ * when they are next asked. So an answer is never given by the policies of another engine.
  *
  * @throws when Cedar does not take what it has checked before.
  */
-export const preparePolicies = (
-  engine: string,
-  policies: PolicySet,
-  schema: Schema | null,
-): PreparedPolicies => {
-  const slots = slotsByEngine.get(engine) ?? newSlots(engine)
-  slotsByEngine.set(engine, slots)
+export const preparePolicies = (engine: string, policies: PolicySet, count: number): Prepared => {
+  const parse = (name: string): boolean => preparsePolicySet(name, policies).type === 'success'
+  return holdSlot(`${engine}/policies`, POLICY_LIMITS, count, parse, (name) => preparsePolicySet(name, {}))
+}
+
+/** The same for a schema. */
+export const prepareSchema = (engine: string, schema: Schema): Prepared => {
+  const parse = (name: string): boolean => preparseSchema(name, schema).type === 'success'
+  return holdSlot(`${engine}/schema`, SCHEMA_LIMITS, 1, parse, () => undefined)
+}
+
+const holdSlot = (
+  poolName: string,
+  limits: PoolLimits,
+  weight: number,
+  parse: (name: string) => boolean,
+  empty: (name: string) => void,
+): Prepared => {
+  const pool = pools.get(poolName) ?? { slots: [], weight: 0 }
+  pools.set(poolName, pool)
   let mine: Slot | null = null
 
-  const take = (): Slot => {
-    const slot = slots.reduce((best, other) => (isBetter(other, best) ? other : best))
+  const vacate = (slot: Slot): void => {
     slot.holder = null
-    const answers = [
-      preparsePolicySet(slot.name, policies),
-      schema === null ? null : preparseSchema(slot.name, schema),
-    ]
-    if (answers.some((answer) => answer?.type === 'failure')) {
-      throw new Error(`Cedar does not take the policies of the engine ${engine} that it has checked`)
+    pool.weight -= slot.weight
+    slot.weight = 0
+  }
+
+  const makeRoom = (): void => {
+    while (pool.weight > 0 && pool.weight + weight > limits.weight) {
+      const oldest = leastRecent(pool.slots.filter(({ weight: held }) => held > 0))
+      if (oldest === null) return
+      vacate(oldest)
+      empty(oldest.name)
     }
+  }
+
+  const take = (): Slot => {
+    makeRoom()
+    const slot = freeSlot(pool, poolName, limits)
+    vacate(slot)
+    if (!parse(slot.name)) throw new Error(`Cedar does not take what it has checked of ${poolName}`)
     slot.holder = prepared
+    slot.weight = weight
+    pool.weight += weight
     return slot
   }
 
-  const prepared: PreparedPolicies = {
+  const prepared: Prepared = {
     slot: () => {
       if (mine === null || mine.holder !== prepared) mine = take()
       uses += 1
@@ -64,17 +106,24 @@ export const preparePolicies = (
       return mine.name
     },
     release: () => {
-      if (mine?.holder === prepared) mine.holder = null
+      if (mine?.holder === prepared) vacate(mine)
     },
   }
-  prepared.slot()
   return prepared
 }
 
-const newSlots = (engine: string): readonly Slot[] =>
-  ['a', 'b'].map((letter) => ({ name: `${engine}/${letter}`, holder: null, lastUse: 0 }))
+const leastRecent = (slots: readonly Slot[]): Slot | null =>
+  slots.reduce<Slot | null>(
+    (best, slot) => (best === null || slot.lastUse < best.lastUse ? slot : best),
+    null,
+  )
 
-const isBetter = (slot: Slot, than: Slot): boolean => {
-  if ((slot.holder === null) !== (than.holder === null)) return slot.holder === null
-  return slot.lastUse < than.lastUse
+const freeSlot = (pool: Pool, poolName: string, { slots: most }: PoolLimits): Slot => {
+  const free = pool.slots.find(({ holder }) => holder === null)
+  if (free !== undefined) return free
+  const oldest = pool.slots.length < most ? null : leastRecent(pool.slots)
+  if (oldest !== null) return oldest
+  const slot: Slot = { name: `${poolName}/${pool.slots.length}`, holder: null, weight: 0, lastUse: 0 }
+  pool.slots.push(slot)
+  return slot
 }

@@ -7,20 +7,14 @@ import type { ReviewedQuestion } from '../../../core/question-outline.ts'
 import { refuse } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
 import { type EntityStore, readEntities } from './cedar-entities.ts'
-import { type Evaluation, evaluateByCedar } from './cedar-evaluate.ts'
+import { type Evaluation, evaluateByCedar, scopeOf } from './cedar-evaluate.ts'
 import { nearPolicies, policySources } from './cedar-explain.ts'
 import type { SourceFile } from './cedar-findings.ts'
-import { namedEntities } from './cedar-literals.ts'
-import {
-  type CedarPolicy,
-  policyTexts,
-  readPolicies,
-  relativeNames,
-  validatePolicies,
-} from './cedar-policies.ts'
+import { type CedarPolicy, readPolicies, relativeNames, validatePolicies } from './cedar-policies.ts'
+import { createSlices } from './cedar-prepared-slices.ts'
 import { reviewCedar } from './cedar-review.ts'
 import { namespacedActions, readSchema } from './cedar-schema.ts'
-import { preparePolicies } from './cedar-slots.ts'
+import { prepareSchema } from './cedar-slots.ts'
 import { defineEngine, type Engine } from './engine.ts'
 
 const config = (s: Settings) =>
@@ -115,14 +109,14 @@ const createEngine = (parts: {
   readonly log: Log
 }): Engine => {
   const { name, policies, schema, entities, policyVersion, log } = parts
-  const named = new Set<string>()
-  for (const { json } of policies) namedEntities(json, named)
+  const slices = createSlices(name, policies, schema, entities)
+  const preparedSchema = schema === null ? null : prepareSchema(name, schema)
+  preparedSchema?.slot()
   const evaluation: Evaluation = {
-    prepared: preparePolicies(name, { staticPolicies: policyTexts(policies) }, schema),
-    effects: new Map(policies.map(({ id, effect }) => [id, effect])),
-    hasSchema: schema !== null,
+    sliceOf: slices.sliceOf,
+    policies: new Map(policies.map((policy) => [policy.id, policy])),
+    schema: preparedSchema,
     entities,
-    named,
     actionTypes: schema === null ? new Map() : namespacedActions(schema),
   }
   return {
@@ -141,7 +135,13 @@ const createEngine = (parts: {
       }
     },
     policies: (ids) => policySources(policies, ids),
-    nearPolicies: (request) => nearPolicies(policies, request, evaluation),
-    close: () => evaluation.prepared.release(),
+    nearPolicies: (request) => {
+      const slice = evaluation.sliceOf(scopeOf(request, evaluation.actionTypes))
+      return nearPolicies(slice.policies, request, { ...evaluation, named: slice.named })
+    },
+    close: () => {
+      slices.release()
+      preparedSchema?.release()
+    },
   }
 }
