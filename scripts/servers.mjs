@@ -11,6 +11,7 @@ export const SERVERS = [
   { command: 'redis-server', aptPackage: 'redis-server', usedBy: 'shared grants and the revocation feed' },
   { command: 'nginx', aptPackage: 'nginx', usedBy: 'forward-auth behind nginx' },
   { command: 'caddy', aptPackage: 'caddy', usedBy: 'forward-auth behind Caddy' },
+  { command: 'chromium', aptPackage: 'chromium', usedBy: 'signing in by a real browser' },
 ]
 
 const isOnPath = (command) =>

@@ -74,7 +74,7 @@ for (const file of files) {
     const told = lines.findIndex((line) => !line.startsWith('// '))
     assert.ok(told >= 3 && told <= 6, `told in ${told} lines`)
     assert.ok(
-      lines.some((line) => /\b(?:useTown|assertNoStart)\(/.test(line)),
+      lines.some((line) => /\b(?:useTown|startOidcWorld|assertNoStart)\(/.test(line)),
       'no gateway is started',
     )
   })

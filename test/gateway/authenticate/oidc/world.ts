@@ -66,16 +66,20 @@ export interface OidcWorldOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly routes?: string
   readonly policy?: string
+  /** Instead of one that says who sees what; closed with the world. */
+  readonly backend?: Pick<HttpBackend, 'url' | 'close'>
 }
 
 /** A gateway in front of an application, and the provider by which people sign in. */
 export const startOidcWorld = async (options: OidcWorldOptions = {}): Promise<OidcWorld> => {
   const seen: SeenRequest[] = []
-  const backend: HttpBackend = await startHttpBackend(({ method = '', url = '', headers }, response) => {
-    const user = String(headers['x-remote-user'] ?? '')
-    seen.push({ method, path: url, cookie: headers.cookie ?? null, user })
-    response.setHeader('Cache-Control', 'public, max-age=60').end(`${user} sees ${url}`)
-  })
+  const backend: Pick<HttpBackend, 'url' | 'close'> =
+    options.backend ??
+    (await startHttpBackend(({ method = '', url = '', headers }, response) => {
+      const user = String(headers['x-remote-user'] ?? '')
+      seen.push({ method, path: url, cookie: headers.cookie ?? null, user })
+      response.setHeader('Cache-Control', 'public, max-age=60').end(`${user} sees ${url}`)
+    }))
   const provider = await openIdentityProvider()
   const logLines: string[] = []
   const gateway = await startTestGateway(
