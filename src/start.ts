@@ -124,7 +124,7 @@ const startLoaded = async (
     streams: streams.counts,
     unready: () => (running.state === 'serving' ? [] : [running.state]),
   }
-  const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, { clock, log })
+  const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, options)
   const pdp = createPdp({ current: () => running.generation.stages, clock, log })
   const ports = createPorts({ pipeline, pdp, admin, clock, log, place: options.place ?? null })
   const appliedAt = new Date(clock.nowMs()).toISOString()

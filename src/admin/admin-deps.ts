@@ -27,6 +27,8 @@ export interface AdminDeps {
   readonly explain: (asked: AskedRequest) => Promise<Explanation>
   /** Explains a record of the decision log, as its reader may see it. */
   readonly explainPast: (record: JsonObject) => PastExplanation
+  /** Decides the latest records of the decision log again. */
+  readonly replay: (asked: AskedReplay, signal: AbortSignal) => Promise<JsonObject | RefusedReplay>
   readonly ring: DecisionRing
   readonly archive: DecisionArchive
   readonly heads: () => readonly Head[]
@@ -37,6 +39,17 @@ export interface AdminDeps {
   readonly clock: Clock
   readonly log: Log
 }
+
+/** A draft to decide recorded requests again by. */
+export interface AskedReplay {
+  /** What files hold in the draft, by their paths from the gateway file on; the others are as they run. */
+  readonly files: Readonly<Record<string, string>>
+  /** How many bytes of the log, from its end. */
+  readonly bytes: number
+}
+
+/** Why a draft was not tried. */
+export type RefusedReplay = { readonly refused: string } | { readonly findings: readonly Finding[] }
 
 /** A policy engine as it is now. */
 export interface EngineState {

@@ -12,6 +12,7 @@ import type { AdminAnswer, PlainAnswer } from './endpoint.ts'
 import { explainEndpoint } from './explain-endpoint.ts'
 import { grantsEndpoint } from './grants-endpoint.ts'
 import { openEndpoints } from './open-endpoints.ts'
+import { replayEndpoint } from './replay-endpoint.ts'
 import { revocationEndpoints } from './revocation-endpoints.ts'
 import { taskEndpoint } from './task-endpoint.ts'
 
@@ -51,6 +52,7 @@ export const startAdminServer = async (
     taskEndpoint(deps),
     grantsEndpoint(deps),
     explainEndpoint(deps),
+    replayEndpoint(deps),
     ...decisionEndpoints(deps, { open: streams, ...(times && { times }) }),
   ]
   const dispatch = createDispatch({ endpoints, bind, settings, ...createCallLog(log, clock) })

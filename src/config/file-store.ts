@@ -131,8 +131,14 @@ const lengthPrefixed = (content: Buffer): Buffer => {
   return Buffer.concat([length, content])
 }
 
-/** @param first the gateway's file, absolute; other names in the version are relative to its directory. */
-export const createFileStore = (first: string): FileStore => {
+/**
+ * @param first   the gateway's file, absolute; other names in the version are relative to its directory.
+ * @param instead what files hold in place of what is on the disk, by their absolute paths: a draft.
+ */
+export const createFileStore = (
+  first: string,
+  instead: ReadonlyMap<string, string> = new Map(),
+): FileStore => {
   const contents = new Map<string, Buffer | string>()
   /** What is no part of the version. */
   const aside = new Set<string>()
@@ -141,7 +147,8 @@ export const createFileStore = (first: string): FileStore => {
   const read = (path: string): Buffer | string => {
     const known = contents.get(path)
     if (known !== undefined) return known
-    const content = readRegularFile(path)
+    const given = instead.get(path)
+    const content = given === undefined ? readRegularFile(path) : Buffer.from(given)
     contents.set(path, content)
     return content
   }

@@ -39,6 +39,8 @@ export interface LoadOptions {
   readonly share?: Preparation['share']
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
+  /** What files hold in place of what is on the disk, by their absolute paths; default nothing. */
+  readonly instead?: ReadonlyMap<string, string>
   /** Files of decision tests to read, or those that are found; by default those that an edit must pass. */
   readonly decisionTests?: readonly string[] | 'found'
 }
@@ -137,7 +139,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
   const { env, clock, log } = options
   const path = resolve(file)
   const findings: Finding[] = []
-  const files = createFileStore(path)
+  const files = createFileStore(path, options.instead)
   const loading: Loading = {
     clock,
     log,

@@ -1,10 +1,10 @@
 import type { AdminDeps, ConfigStatus, EngineState, Exposition } from '../admin/admin-deps.ts'
 import { createDecisionArchive, type DecisionFile } from '../admin/decisions/decision-archive.ts'
 import { createExposition, type MetricsSources } from '../admin/metrics/exposition.ts'
-import type { Clock } from '../core/clock.ts'
-import type { Log } from '../core/log.ts'
 import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { Generation } from './generation.ts'
+import type { StartOptions } from './options.ts'
+import { replayOwnLog } from './replay/replay-own-log.ts'
 import { redactionOf, type Telemetry } from './telemetry.ts'
 
 /** What there is to see; each is asked for again whenever somebody looks. */
@@ -23,8 +23,9 @@ export const createAdminDeps = (
   overview: Overview,
   { traffic, ring }: Telemetry,
   feed: RevocationFeed,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  options: StartOptions,
 ): AdminDeps => {
+  const { clock, log } = options
   const { generation, configStatus, unready, connections, streams } = overview
   return {
     settings: () => generation().configuration.admin,
@@ -34,6 +35,11 @@ export const createAdminDeps = (
     configuration: () => generation().configuration,
     explain: (asked) => generation().explain(asked),
     explainPast: (record) => generation().explainPast(record),
+    replay: (asked, signal) => {
+      const running = generation()
+      const path = fileOf(running)?.path ?? null
+      return replayOwnLog(asked, path, running.configuration, options, signal)
+    },
     ring,
     archive: createDecisionArchive({ ring, file: () => fileOf(generation()) }),
     heads: () => generation().heads.currentHeads(),

@@ -1,5 +1,5 @@
 import type { Configuration } from '../../config/configuration.ts'
-import { loadConfiguration } from '../../config/load.ts'
+import { type LoadOptions, loadConfiguration } from '../../config/load.ts'
 import type { Finding } from '../../core/problem.ts'
 import type { Engine } from '../../gateway/decide/engines/engine.ts'
 import type { StartOptions } from '../options.ts'
@@ -14,7 +14,7 @@ export interface Draft {
 
 /** Loads a draft and makes its engines, and nothing else of it; or what is wrong with it. */
 export const openDraft = async (
-  options: StartOptions,
+  options: StartOptions & Pick<LoadOptions, 'instead'>,
 ): Promise<Draft | { readonly findings: readonly Finding[] }> => {
   const { configuration, findings } = await loadConfiguration(options.file, options)
   return configuration === null ? { findings } : draftOf(configuration, options)

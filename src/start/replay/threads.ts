@@ -9,6 +9,8 @@ export interface Threads {
   readonly give: (lines: Buffer) => Promise<void>
   /** Resolves when all that was given is done. Rejects with what went wrong in a thread. */
   readonly end: () => Promise<void>
+  /** Gives up. */
+  readonly stop: () => void
 }
 
 type OnResult = (result: BatchResult) => void
@@ -17,6 +19,7 @@ type OnResult = (result: BatchResult) => void
 export const inThisThread = (draft: Draft, wantsIds: boolean, onResult: OnResult): Threads => ({
   give: async (lines) => onResult(await replayBatch(lines, draft.decideAgain, wantsIds)),
   end: async () => undefined,
+  stop: () => undefined,
 })
 
 /** Batches that wait in front of a thread, besides the one that it is at. */
@@ -70,6 +73,10 @@ export const inThreads = (count: number, settings: WorkerSettings, onResult: OnR
       // A buffer of its own, so that it can be handed over.
       const bytes = new Uint8Array(lines)
       thread.worker.postMessage(bytes, [bytes.buffer])
+    },
+    stop: () => {
+      failure ??= new Error('stopped')
+      wake()
     },
     end: async () => {
       try {

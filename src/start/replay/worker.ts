@@ -9,6 +9,8 @@ export interface WorkerSettings {
   readonly file: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly wantsIds: boolean
+  /** What files of the draft hold in place of what is on the disk. */
+  readonly instead?: ReadonlyMap<string, string>
 }
 
 const silent = (): void => undefined
@@ -18,8 +20,8 @@ const run = async (): Promise<void> => {
   const port = parentPort
   if (port === null) return
   // What `startReplay` gives.
-  const { file, env, wantsIds } = workerData as WorkerSettings
-  const draft = await openDraft({ file, env, clock: systemClock, log })
+  const { file, env, wantsIds, instead } = workerData as WorkerSettings
+  const draft = await openDraft({ file, env, clock: systemClock, log, ...(instead && { instead }) })
   if ('findings' in draft) throw new Error('the draft changed while it was read')
   let turn: Promise<void> = Promise.resolve()
   port.on('message', (bytes: Uint8Array | null) => {
