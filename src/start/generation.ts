@@ -250,6 +250,7 @@ const storeOf = ({ grants }: Configuration, estate: Estate, clock: Clock): Hold<
 /** What is asked only to be explained leaves no grant behind: nobody has been told of that decision. */
 const unchanged = (store: GrantStore): GrantStore => ({
   ...store,
+  isReadOnly: true,
   put: () => undefined,
   delete: () => undefined,
 })

@@ -57,6 +57,13 @@ export const routeGrantField = (s: Settings) =>
           .describe(
             'Rounds times and ages in the access request down to this, so that it can be kept at all, default not rounded.',
           ),
+        bindTo: z
+          .array(z.string().regex(/^context(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/, 'expected context.<name>'))
+          .min(1)
+          .optional()
+          .describe(
+            'Parts of the context, such as context.device: a request in which one differs ends the earlier grants of its subject and resource, default none',
+          ),
       }),
     ])
     .optional()
@@ -70,6 +77,8 @@ export interface RouteGrantConfig {
   readonly denyTtlMs: number
   /** Null: what changes with every request is not rounded. */
   readonly quantiseMs: number | null
+  /** Parts of the context by whose change earlier grants end; left out: none. */
+  readonly bindTo?: readonly string[]
 }
 
 /** What a route's `grant` means beside `grants`; null asks the engine every time. */
@@ -82,5 +91,6 @@ export const resolveRouteGrant = (
     ttlMs: routeGrant?.ttl ?? grants.ttl,
     denyTtlMs: routeGrant?.denyTtl ?? grants.denyTtl,
     quantiseMs: routeGrant?.quantise ?? null,
+    ...(routeGrant?.bindTo === undefined ? {} : { bindTo: routeGrant.bindTo }),
   }
 }

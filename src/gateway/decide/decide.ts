@@ -10,6 +10,7 @@ import { conclude, decisionOf } from './conclude.ts'
 import type { RouteGrantConfig } from './config.ts'
 import type { Engine, EngineAnswers, HttpQuestion } from './engines/engine.ts'
 import { type Flight, startFlight } from './flight.ts'
+import { type ContextBinding, createContextBinding } from './grants/context-binding.ts'
 import { grantFacts } from './grants/grant-facts.ts'
 import { grantKey, grantScopeText } from './grants/grant-key.ts'
 import type { Grant, GrantStore } from './grants/store.ts'
@@ -20,7 +21,8 @@ import { SHADOW_WAIT_MS, withShadow } from './shadow.ts'
 export interface DecideOptions {
   readonly engines: ReadonlyMap<string, Engine>
   readonly store: GrantStore
-  readonly feed: Pick<RevocationFeed, 'freshness' | 'position' | 'voids'>
+  readonly feed: Pick<RevocationFeed, 'freshness' | 'position' | 'voids'> &
+    Partial<Pick<RevocationFeed, 'publish'>>
   /** By `route.index`; null: ask the engine every time. */
   readonly routes: readonly (RouteGrantConfig | null)[]
   /** By `route.index`: changes whenever the route's mapping does. */
@@ -85,6 +87,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   const { store, clock, feed } = options
   const flights = new Map<string, UnderWay>()
   const caseOf = createCases(options)
+  const binding = bindingOf(options)
 
   const settle = (asked: Case, answers: EngineAnswers): Decision | Refusal => {
     const { engine, requests, batch, keep } = asked
@@ -183,11 +186,23 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     // No mark covers somebody who has proved nothing.
     if (freshness === 'lost' && asked.identity.credential.type !== 'anonymous') return LOST
     const id = asked.keep?.id
+    const bindTo = asked.keep?.config.bindTo
+    if (id !== undefined && bindTo !== undefined) binding?.seen(id, asked.requests, bindTo)
     if (id === undefined || freshness !== 'fresh') return ask(asked, question.signal)
     const grant = store.get(id)
     if (grant !== undefined) return grant.decision
     return joinable(id)?.join(question.signal()) ?? ask(asked, question.signal)
   }
+}
+
+/** By store: what was seen outlives an edit as long as the grants do. */
+const bindings = new WeakMap<GrantStore, ContextBinding>()
+
+const bindingOf = ({ store, feed }: DecideOptions): ContextBinding | null => {
+  if (store.isReadOnly === true) return null
+  const known = bindings.get(store) ?? createContextBinding(store, feed.publish)
+  bindings.set(store, known)
+  return known
 }
 
 /** Makes the case of a question; what is the same for all requests of a route is made once. */

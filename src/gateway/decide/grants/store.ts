@@ -27,6 +27,8 @@ export interface GrantStats {
 
 /** Where grants are kept. */
 export interface GrantStore {
+  /** What is decided by it is only to be looked at. */
+  readonly isReadOnly?: true
   /** A live grant of this process, at once. */
   readonly get: (id: string) => Grant | undefined
   readonly put: (grant: Grant) => void
