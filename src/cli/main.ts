@@ -11,6 +11,7 @@ import { addHealth } from './health.ts'
 import { addImport } from './import.ts'
 import { type CommandIo, EXIT } from './io.ts'
 import { addKeys } from './keys.ts'
+import { addLearn } from './learn.ts'
 import { addReplay } from './replay.ts'
 import { addRevoke } from './revoke.ts'
 import { addRoutes } from './routes.ts'
@@ -41,6 +42,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     addReplay,
     addDiff,
     addImport,
+    addLearn,
     addRoutes,
     addSchema,
     addKeys,

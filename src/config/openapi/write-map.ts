@@ -35,6 +35,7 @@ export const writeRouteMap = (
   operations: readonly Operation[],
   notes: readonly string[],
   names: ImportNames,
+  command = 'import openapi',
 ): string => {
   const host = names.host ?? commonHost(operations)
   const defaults = {
@@ -44,7 +45,7 @@ export const writeRouteMap = (
     authenticate: names.authenticate,
   }
   const lines = [
-    comment(`Made of ${titleOf(document)} by sallyport import openapi. Read it before it serves.`),
+    comment(`Made of ${titleOf(document)} by sallyport ${command}. Read it before it serves.`),
     ...schemeHints(document).map(comment),
     ...notes.map((note) => comment(`Left out: ${note}`)),
     ...(names.owner === null ? [] : [`owner: ${inline(names.owner)}`]),
