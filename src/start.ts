@@ -112,8 +112,14 @@ const startLoaded = async (
   const { configuration, findings, sources } = loaded
   if (configuration === null) return { findings }
   for (const { message, file: place, line } of findings) log.warn({ file: place, line }, message)
+  const feed = await estate.revocations.prepare(configuration)
+  if ('failed' in feed) return notStarted(file, 'revocation-feed', feed.failed)
   const generation = build(configuration, estate, options)
-  if ('findings' in generation) return generation
+  if ('findings' in generation) {
+    feed.discard()
+    return generation
+  }
+  feed.commit()
   const current = (): Stages => running.generation.stages
   const streams = createStreams({ current, clock, log })
   const pipeline = createPipeline({ current, streams, clock, log })
@@ -122,7 +128,11 @@ const startLoaded = async (
     configStatus: () => running.status(),
     connections: () => running.ports.connections(),
     streams: streams.counts,
-    unready: () => (running.state === 'serving' ? [] : [running.state]),
+    unready: () => {
+      if (running.state !== 'serving') return [running.state]
+      const { unready } = estate.revocations.feed.status()
+      return unready === null ? [] : [unready]
+    },
   }
   const admin = createAdminDeps(overview, estate.telemetry, estate.revocations.feed, options)
   const pdp = createPdp({ current: () => running.generation.stages, clock, log })
@@ -135,6 +145,7 @@ const startLoaded = async (
   const change = await ports.open(configuration)
   if ('findings' in change) {
     generation.discard()
+    estate.revocations.close()
     await estate.settled(0)
     return change
   }
@@ -162,21 +173,9 @@ const build = (
   estate: Estate,
   options: StartOptions,
 ): Generation | NotStarted => {
-  const feed = estate.revocations.prepare(configuration)
-  if ('failed' in feed) return notStarted(configuration.file, 'revocation-feed', feed.failed)
   const sinks = estate.sinks.open(configuration.sinks)
-  if ('failed' in sinks) {
-    feed.discard()
-    return notStarted(configuration.file, 'audit-sink', sinks.failed)
-  }
-  try {
-    const generation = createGeneration(configuration, sinks, estate, options)
-    feed.commit()
-    return generation
-  } catch (bug) {
-    feed.discard()
-    throw bug
-  }
+  if ('failed' in sinks) return notStarted(configuration.file, 'audit-sink', sinks.failed)
+  return createGeneration(configuration, sinks, estate, options)
 }
 
 /** Opens and builds all that is new, and only then exchanges the one reference. */
@@ -191,18 +190,25 @@ const apply = async (
     const message = `found workers: ${configuration.workers} while there are ${workers}, expected a restart for that`
     return notStarted(configuration.file, 'workers-changed', message)
   }
+  const feed = await estate.revocations.prepare(configuration)
+  if ('failed' in feed) return notStarted(configuration.file, 'revocation-feed', feed.failed)
   const ports = await running.ports.open(configuration)
-  if ('findings' in ports) return ports
+  if ('findings' in ports) {
+    feed.discard()
+    return ports
+  }
   try {
     const generation = build(configuration, estate, options)
     const refused = 'findings' in generation ? generation : await failedTests(generation, options)
     if ('findings' in generation || refused !== null) {
       if (!('findings' in generation)) generation.discard()
+      feed.discard()
       await ports.undo()
       return refused
     }
     const before = running.generation
     running.generation = generation
+    feed.commit()
     ports.commit()
     before.retire()
     return null

@@ -4,7 +4,7 @@ import type { Endpoint } from './endpoint.ts'
 
 /** What probes and Prometheus ask, without a token. */
 export const openEndpoints = (
-  deps: Pick<AdminDeps, 'unready' | 'engines' | 'metrics'>,
+  deps: Pick<AdminDeps, 'unready' | 'engines' | 'feed' | 'metrics'>,
 ): readonly Endpoint[] => [
   { method: 'GET', path: '/healthz', permission: null, handle: () => json({ status: 'ok' }) },
   {
@@ -15,9 +15,10 @@ export const openEndpoints = (
       const reasons = deps.unready()
       // An engine that is down takes no replica out of service: each of them has the same one, and live grants.
       const engines = Object.fromEntries(deps.engines().map(({ name, ...known }) => [name, shown(known)]))
+      const revocation = deps.feed.freshness()
       return reasons.length === 0
-        ? json({ status: 'ready', reasons, engines })
-        : json({ status: 'not ready', reasons, engines }, 503)
+        ? json({ status: 'ready', reasons, engines, revocation })
+        : json({ status: 'not ready', reasons, engines, revocation }, 503)
     },
   },
   {

@@ -9,6 +9,7 @@ import type { Transmitter } from '../gateway/authenticate/signals/config.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
+import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
 import type { RevocationConfig } from '../gateway/decide/revocations/config.ts'
 import type { AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import type { AssertionConfig } from '../gateway/enforce/config.ts'
@@ -44,6 +45,8 @@ export interface Configuration {
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly PreparedSink[]
   readonly grants: GrantsConfig
+  /** Where grants and marks are shared; null: they are not. */
+  readonly redis: RedisSettings | null
   readonly revocation: RevocationConfig
   /** Transmitters of Shared Signals. */
   readonly signals: readonly Transmitter[]

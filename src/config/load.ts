@@ -97,6 +97,7 @@ const loadParts = (
     sinks,
     upstreams,
     grants,
+    redis: entries.redis,
     revocation,
     signals,
     assertion,

@@ -6,6 +6,8 @@ import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
 import { prepareSignals, type Transmitter } from '../gateway/authenticate/signals/config.ts'
 import type { Engine, EngineFactory } from '../gateway/decide/engines/engine.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
+import { prepareRedis } from '../gateway/decide/redis/prepare.ts'
+import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
 import { type AssertionSettings, prepareAssertion } from '../gateway/enforce/assertion-key.ts'
 import { checkUpstream } from '../gateway/enforce/config.ts'
 import { createCredentials } from '../gateway/enforce/credentials.ts'
@@ -42,6 +44,7 @@ export interface PreparedEntries {
   readonly sinks: readonly PreparedSink[]
   readonly assertionSettings: (() => AssertionSettings) | null
   readonly signals: readonly Transmitter[]
+  readonly redis: RedisSettings | null
 }
 
 const prepare = <F extends () => unknown>(
@@ -127,6 +130,17 @@ const prepareListeners = (loading: Loading, gateway: GatewayFile): readonly Conf
   })
 }
 
+const prepareShared = (
+  loading: Loading,
+  { source, grants, assertion }: GatewayFile,
+  settings: PreparedEntries['assertionSettings'],
+): RedisSettings | null => {
+  if (grants === null) return null
+  const isKept = settings !== null && assertion?.keyFile !== undefined
+  const key = isKept ? settings().key.privateKey : null
+  return prepareRedis(grants, key, createPreparation(loading, source, ['grants']))
+}
+
 /** Lets each entry read its files and check itself; opens and fetches nothing. */
 export const prepareEntries = (loading: Loading, gateway: GatewayFile): PreparedEntries => {
   const authenticators = prepareAuthenticators(loading, gateway)
@@ -136,6 +150,7 @@ export const prepareEntries = (loading: Loading, gateway: GatewayFile): Prepared
     return prepared === null ? [] : [prepared]
   })
   const assertion = createPreparation(loading, gateway.source, ['assertion'])
+  const assertionSettings = gateway.assertion === null ? null : prepareAssertion(gateway.assertion, assertion)
   return {
     listeners: prepareListeners(loading, gateway),
     authenticators,
@@ -146,6 +161,7 @@ export const prepareEntries = (loading: Loading, gateway: GatewayFile): Prepared
       gateway.signals === null
         ? []
         : prepareSignals(gateway.signals, createPreparation(loading, gateway.source, ['signals'])),
-    assertionSettings: gateway.assertion === null ? null : prepareAssertion(gateway.assertion, assertion),
+    assertionSettings,
+    redis: prepareShared(loading, gateway, assertionSettings),
   }
 }

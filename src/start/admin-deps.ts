@@ -53,6 +53,8 @@ export const createAdminDeps = (
       streams,
       engines: () => engineStates(generation()),
       grants: () => generation().grantStats(),
+      sharedGrants: () => generation().sharedGrants.stats?.() ?? null,
+      feed: feed.status,
       sinks: () =>
         generation().sinks.flatMap(({ name, stats }) =>
           stats === undefined ? [] : [{ name, stats: stats() }],

@@ -7,7 +7,11 @@ import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signa
 import { createTasks, type Tasks } from '../gateway/bind/tasks.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
+import { createRedisGrants } from '../gateway/decide/grants/redis-grants.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
+import { createTwoTiers } from '../gateway/decide/grants/two-tiers.ts'
+import { createRedisLink } from '../gateway/decide/redis/link.ts'
+import { createMac } from '../gateway/decide/redis/mac.ts'
 import type { OnPublished } from '../gateway/decide/revocations/feed.ts'
 import type { AssertionKey, AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
@@ -68,7 +72,7 @@ export const createEstate = ({
     authenticators: createInstances((authenticator) => authenticator.close?.()),
     engines: createInstances((engine) => later(engine.close?.())),
     upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
-    stores: createInstances(() => undefined),
+    stores: createInstances((store) => store.close?.()),
     heads: createInstances((heads) => heads.close()),
     seenTokens: createSeenTokens(),
     tasks: createTasks(clock),
@@ -98,6 +102,10 @@ export interface Generation {
   readonly engines: ReadonlyMap<string, Engine>
   readonly grantStats: () => GrantStats
   readonly grants: GrantStore['list']
+  readonly sharedGrants: {
+    readonly find: GrantStore['findShared']
+    readonly stats: GrantStore['sharedStats']
+  }
   readonly identifyByClaims: (claims: JsonObject) => Identify
   /** Records what was published or withdrawn. */
   readonly recordMark: OnPublished
@@ -157,7 +165,7 @@ export const createGeneration = (
     const headsKey = JSON.stringify([assertion.key.kid, configuration.sinks.map((each) => each.fingerprint)])
     const heads = use(estate.heads.take(headsKey, makeHeads))
     const engines = useAll(configuration.engines, estate.engines)
-    const store = use(storeOf(configuration, estate, clock))
+    const store = use(storeOf(configuration, estate, clock, log))
     const { feed } = estate.revocations
     const { traffic, ring } = estate.telemetry
     const parts: Parts = {
@@ -216,6 +224,7 @@ export const createGeneration = (
       engines,
       grantStats: store.stats,
       grants: store.list,
+      sharedGrants: { find: store.findShared, stats: store.sharedStats },
       identifyByClaims: identify,
       recordMark: createMarkRecord(composeRecord(configuration, parts), clock, log),
       explain: explainBy(clock),
@@ -240,11 +249,20 @@ const assertionOf = (configuration: Configuration, estate: Estate): AssertionSet
 }
 
 // What else `grants` says is part of each grant's key.
-const storeOf = ({ grants }: Configuration, estate: Estate, clock: Clock): Hold<GrantStore> => {
-  const { store, maxEntries, maxBytes } = grants
-  return estate.stores.take(JSON.stringify([store, maxEntries, maxBytes]), () =>
-    createMemoryStore({ clock, maxEntries, maxBytes, marks: estate.revocations.feed }),
-  )
+const storeOf = (
+  { grants, redis }: Configuration,
+  estate: Estate,
+  clock: Clock,
+  log: Log,
+): Hold<GrantStore> => {
+  const { maxEntries, maxBytes } = grants
+  return estate.stores.take(JSON.stringify([redis?.fingerprint, maxEntries, maxBytes]), () => {
+    const memory = createMemoryStore({ clock, maxEntries, maxBytes, marks: estate.revocations.feed })
+    if (redis === null) return memory
+    const link = createRedisLink(redis, { timeoutMs: redis.commandTimeoutMs, name: 'grants', log })
+    const { keyPrefix, macKey } = redis
+    return createTwoTiers(memory, createRedisGrants({ link, keyPrefix, mac: createMac(macKey), clock }))
+  })
 }
 
 /** What is asked only to be explained leaves no grant behind: nobody has been told of that decision. */
@@ -252,5 +270,6 @@ const unchanged = (store: GrantStore): GrantStore => ({
   ...store,
   isReadOnly: true,
   put: () => undefined,
+  keep: () => undefined,
   delete: () => undefined,
 })

@@ -1,11 +1,17 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
+import { createRedisLink } from '../gateway/decide/redis/link.ts'
+import { createMac } from '../gateway/decide/redis/mac.ts'
+import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
+import { BLOCK_MS, driveFeed } from '../gateway/decide/revocations/drive-feed.ts'
 import type { OnPublished, RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import { createLocalFeed } from '../gateway/decide/revocations/local-feed.ts'
 import type { Mark } from '../gateway/decide/revocations/mark.ts'
 import { type MarkFile, openMarkFile } from '../gateway/decide/revocations/mark-file.ts'
 import type { MarkPeers } from '../gateway/decide/revocations/mark-peers.ts'
+import { createRedisFeed, EVICTING, type RedisFeed } from '../gateway/decide/revocations/redis-feed.ts'
 import { createSwitchFeed } from '../gateway/decide/revocations/switch-feed.ts'
 
 /** What the estate has of revocations: one feed all the life of the process, whatever is behind it. */
@@ -13,8 +19,8 @@ export interface Revocations {
   readonly feed: RevocationFeed
   /** Opens what a configuration says, beside what is there. */
   readonly prepare: (
-    configuration: Pick<Configuration, 'revocation'>,
-  ) => PreparedFeed | { readonly failed: string }
+    configuration: Pick<Configuration, 'revocation' | 'redis'>,
+  ) => Promise<PreparedFeed | { readonly failed: string }>
   /** Who is told of what was published here. */
   readonly recordBy: (record: OnPublished) => void
   readonly close: () => void
@@ -27,7 +33,14 @@ export interface PreparedFeed {
   readonly discard: () => void
 }
 
+type Settings = Configuration['revocation']
+
 const UNCHANGED: PreparedFeed = { commit: () => undefined, discard: () => undefined }
+/** How long the first heartbeat may take before it is gone on without. */
+const FIRST_BEAT_MS = 3_000
+/** A quarter of what may be missing. */
+const BEATS_PER_STALE = 4
+const LINK_TIMEOUT_MS = { least: 200, most: 1_000 }
 
 export const createRevocations = ({
   clock,
@@ -43,6 +56,7 @@ export const createRevocations = ({
   let running = ''
   let path: string | undefined
   let file: MarkFile | null = null
+  let closeRedis: () => void = () => undefined
   const onPublished: OnPublished = (what, mark, by) => record(what, mark, by)
   const plain = { clock, log, onPublished, ...(peers === undefined ? {} : { peers }) }
   const fileOf = (wanted: string | undefined) => (peers === undefined ? openOrNone(wanted, clock) : null)
@@ -52,46 +66,111 @@ export const createRevocations = ({
     log,
   )
 
+  const prepareLocal = (settings: Settings, wanted: string): PreparedFeed | { readonly failed: string } => {
+    const opened = settings.file === path ? file : fileOf(settings.file)
+    if (opened !== null && 'failed' in opened) return opened
+    return {
+      commit: () => {
+        const marks = [...feed.list(), ...before]
+        before = []
+        const inFile = opened === file ? [] : (opened?.marks ?? [])
+        if (opened !== file) for (const mark of marks) opened?.add(mark)
+        const { markLife, maxMarks } = settings
+        const all = [...marks, ...inFile]
+        feed.switchTo(createLocalFeed({ ...plain, markLifeMs: markLife, maxMarks, file: opened, marks: all }))
+        if (opened !== file) file?.close()
+        closeRedis()
+        closeRedis = () => undefined
+        running = wanted
+        path = settings.file
+        file = opened
+      },
+      discard: () => {
+        if (opened !== file) opened?.close()
+      },
+    }
+  }
+
+  const prepareRedisFeed = async (
+    settings: Settings,
+    redis: RedisSettings,
+    wanted: string,
+  ): Promise<PreparedFeed | { readonly failed: string }> => {
+    const started = startRedisFeed(settings, redis, feed.list(), plain)
+    await Promise.race([started.feed.beat(), wait(FIRST_BEAT_MS, undefined, { ref: false })])
+    if (started.feed.evicts()) {
+      started.close()
+      return { failed: EVICTING }
+    }
+    return {
+      commit: () => {
+        feed.switchTo(started.feed)
+        closeRedis()
+        closeRedis = started.close
+        file?.close()
+        file = null
+        path = undefined
+        running = wanted
+      },
+      discard: started.close,
+    }
+  }
+
   return {
     feed,
-    prepare: ({ revocation }) => {
-      const wanted = JSON.stringify(revocation)
+    prepare: async ({ revocation, redis }) => {
+      const wanted = JSON.stringify([revocation, redis?.fingerprint])
       if (wanted === running) return UNCHANGED
-      const opened = revocation.file === path ? file : fileOf(revocation.file)
-      if (opened !== null && 'failed' in opened) return opened
-      return {
-        commit: () => {
-          const marks = [...feed.list(), ...before]
-          before = []
-          const inFile = opened === file ? [] : (opened?.marks ?? [])
-          if (opened !== file) for (const mark of marks) opened?.add(mark)
-          const { markLife, maxMarks } = revocation
-          feed.switchTo(
-            createLocalFeed({
-              ...plain,
-              markLifeMs: markLife,
-              maxMarks,
-              file: opened,
-              marks: [...marks, ...inFile],
-            }),
-          )
-          if (opened !== file) file?.close()
-          running = wanted
-          path = revocation.file
-          file = opened
-        },
-        discard: () => {
-          if (opened !== file) opened?.close()
-        },
-      }
+      return redis === null
+        ? prepareLocal(revocation, wanted)
+        : await prepareRedisFeed(revocation, redis, wanted)
     },
     recordBy: (next) => {
       record = next
     },
     close: () => {
-      void feed.close()
+      closeRedis()
       file?.close()
       file = null
+    },
+  }
+}
+
+const startRedisFeed = (
+  settings: Settings,
+  redis: RedisSettings,
+  marks: readonly Mark[],
+  {
+    clock,
+    log,
+    onPublished,
+  }: { readonly clock: Clock; readonly log: Log; readonly onPublished: OnPublished },
+): { readonly feed: RedisFeed; readonly close: () => void } => {
+  const { maxStale, failClosedAfter, markLife, maxMarks } = settings
+  const { least, most } = LINK_TIMEOUT_MS
+  const timeoutMs = Math.max(least, Math.min(most, maxStale / 2))
+  const feed = createRedisFeed({
+    clock,
+    log,
+    link: createRedisLink(redis, { timeoutMs, name: 'feed', log }),
+    keyPrefix: redis.keyPrefix,
+    mac: createMac(redis.macKey),
+    maxStaleMs: maxStale,
+    failClosedAfterMs: failClosedAfter,
+    markLifeMs: markLife,
+    maxMarks,
+    minReplicas: redis.minReplicas,
+    marks,
+    onPublished,
+    pause: (ms) => wait(ms, undefined, { ref: false }),
+  })
+  const reader = createRedisLink(redis, { timeoutMs: BLOCK_MS + most, name: 'marks', log })
+  const driver = driveFeed({ feed, reader, everyMs: maxStale / BEATS_PER_STALE, log })
+  return {
+    feed,
+    close: () => {
+      driver.close()
+      void feed.close()
     },
   }
 }

@@ -15,7 +15,7 @@ export const TOKENS = {
 
 export type TokenName = keyof typeof TOKENS
 
-const ADMIN = `
+export const ADMIN_YAML = `
   bind: 127.0.0.1:0
   hosts: [gateway.internal]
   tokens:
@@ -113,7 +113,10 @@ export const startAdminWorld = async (
 ): Promise<AdminWorld> => {
   const backend = await startRawBackend()
   t.after(backend.close)
-  const city = await buildCity({ upstream: backend.url, settings: { admin: ADMIN, ...options.settings } })
+  const city = await buildCity({
+    upstream: backend.url,
+    settings: { admin: ADMIN_YAML, ...options.settings },
+  })
   const logLines: string[] = []
   const env = { ...city.env, ...ADMIN_ENV }
   const gateway = await startInDirectory(options.directory ?? layOut(city.world), {

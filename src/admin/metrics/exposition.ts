@@ -1,5 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { EngineStatus } from '../../gateway/decide/engines/engine.ts'
+import type { SharedStats } from '../../gateway/decide/grants/redis-grants.ts'
+import type { FeedStatus } from '../../gateway/decide/revocations/feed.ts'
 import type { SinkStats } from '../../gateway/record/sinks/sink.ts'
 import type { ConfigStatus, EngineState, Exposition } from '../admin-deps.ts'
 import type { DurationTally } from './duration-tally.ts'
@@ -15,6 +17,9 @@ export interface MetricsSources {
   /** Open streams by kind. */
   readonly streams: () => Readonly<Record<string, number>>
   readonly grants: () => GrantCounts
+  /** Null: grants are not shared. */
+  readonly sharedGrants: () => SharedStats | null
+  readonly feed: () => FeedStatus
   readonly engines: () => readonly EngineState[]
   readonly sinks: () => readonly { readonly name: string; readonly stats: SinkStats }[]
 }
@@ -31,6 +36,7 @@ export const createExposition = (sources: MetricsSources): Exposition => {
   addTraffic(registry, sources)
   addConfiguration(registry, sources)
   addGrants(registry, sources)
+  addRevocations(registry, sources)
   addSinks(registry, sources)
   addEngines(registry, sources)
   collectDefaultMetrics({ register: registry })
@@ -169,6 +175,39 @@ const addEngines = (registry: Registry, { engines }: MetricsSources): void => {
       engines().map(
         ({ name, type, policyVersion }): Row => [{ engine: name, type, policy_version: policyVersion }, 1],
       ),
+  )
+}
+
+const addRevocations = (registry: Registry, { feed, sharedGrants }: MetricsSources): void => {
+  gauge(registry, 'sallyport_revocation_feed_fresh', '1 while grants serve.', [], () => [
+    [{}, feed().freshness === 'fresh' ? 1 : 0],
+  ])
+  gauge(
+    registry,
+    'sallyport_revocation_feed_age_seconds',
+    'How old the latest is that is known of the revocation feed.',
+    [],
+    () => [[{}, feed().staleMs / 1000]],
+  )
+  gauge(registry, 'sallyport_revocation_marks', 'Marks in force.', [], () => [[{}, feed().marks]])
+  counter(registry, 'sallyport_revocation_marks_applied_total', 'Marks that were applied here.', [], () => [
+    [{}, feed().applied],
+  ])
+  counter(
+    registry,
+    'sallyport_shared_grant_lookups_total',
+    'Times that a grant was looked for in Redis; failure: no answer in time, skipped: not asked after failures.',
+    ['result'],
+    () => {
+      const shared = sharedGrants()
+      if (shared === null) return []
+      return [
+        [{ result: 'hit' }, shared.hits],
+        [{ result: 'miss' }, shared.misses],
+        [{ result: 'failure' }, shared.failures],
+        [{ result: 'skipped' }, shared.skipped],
+      ]
+    },
   )
 }
 

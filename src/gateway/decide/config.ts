@@ -1,16 +1,19 @@
 import { z } from 'zod'
 import type { Settings } from '../../core/settings.ts'
+import { redisField, storeField } from './redis/config.ts'
 
 const MAX_TTL_MS = 24 * 60 * 60 * 1000
 
 /** Schema of `grants`: where grants are kept, and for how long unless a route says otherwise. */
 export const grantsConfig = (s: Settings) =>
   z.strictObject({
-    store: z
-      .literal('memory', { error: 'expected "memory": shared stores are not available in this version' })
-      .default('memory')
+    store: storeField(),
+    redis: redisField(s).prefault({}).describe('How to use the Redis that store names'),
+    secret: s
+      .secret()
+      .optional()
       .describe(
-        'Where grants are kept, default memory. Shared stores (redis://…) are not available in this version.',
+        'What grants and marks in Redis are authenticated with, the same for all gateways; default derived from assertion.keyFile.',
       ),
     ttl: s
       .duration({ minMs: 0, maxMs: MAX_TTL_MS })

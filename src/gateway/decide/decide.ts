@@ -126,7 +126,8 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     if (!shared || !mayServe(shared)) {
       return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal, asked.http)))
     }
-    store.put(shared)
+    const { keep = store.put } = store
+    keep(shared)
     return Object.freeze({ ...shared.decision, source: 'grant-shared' })
   }
 

@@ -1,6 +1,7 @@
 import type { Decision } from '../../../core/decision.ts'
 import type { GrantFacts } from '../revocations/mark-table.ts'
 import type { Held } from '../revocations/position.ts'
+import type { SharedGrants } from './redis-grants.ts'
 
 /** A decision that is kept: an allow, or for as long as `denyTtl` says a deny. */
 export interface Grant {
@@ -42,4 +43,10 @@ export interface GrantStore {
    * A store that cannot be reached has none. Not there when nothing is shared.
    */
   readonly getShared?: (id: string, signal: AbortSignal) => Promise<Grant | undefined>
+  /** Keeps one here that the others have already. */
+  readonly keep?: (grant: Grant) => void
+  /** What is shared about a subject, task or resource; a store that cannot be reached has none. */
+  readonly findShared?: SharedGrants['find']
+  readonly sharedStats?: SharedGrants['stats']
+  readonly close?: () => void
 }

@@ -12,8 +12,8 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { MARK_EFFECTS, MARK_KINDS, type Mark } from './mark.ts'
-import { isPosition } from './position.ts'
+import { MARK } from './feed-entry.ts'
+import type { Mark } from './mark.ts'
 
 /** Marks on disk, one line each: they are in force again after a restart. */
 export interface MarkFile {
@@ -25,16 +25,6 @@ export interface MarkFile {
   readonly close: () => void
 }
 
-const MARK = z.strictObject({
-  id: z.string().refine(isPosition),
-  kind: z.enum(MARK_KINDS),
-  target: z.string(),
-  effect: z.enum(MARK_EFFECTS),
-  reason: z.string(),
-  by: z.string(),
-  issuedAtMs: z.number(),
-  expiresAtMs: z.number(),
-})
 const LINE = z.union([z.strictObject({ mark: MARK }), z.strictObject({ withdrawn: z.string() })])
 
 /**

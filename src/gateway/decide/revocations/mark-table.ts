@@ -24,6 +24,10 @@ export interface MarkTable {
   readonly withdraw: (id: string) => Mark | undefined
   /** What is held of another epoch is void, whatever it is about. Marks stay. */
   readonly setEpoch: (epoch: string) => void
+  /** What is held of before there is void: marks from then are not kept. */
+  readonly setFloor: (position: Position) => void
+  readonly has: (id: string) => boolean
+  readonly size: () => number
   /** Forgets what has expired. */
   readonly forget: (nowMs: number) => void
   /** Changes with every mark that is applied or withdrawn. */
@@ -55,6 +59,7 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
   const marks = new Map<string, Mark>()
   const slots = new Map<string, Slot>()
   let epoch = firstEpoch
+  let floor = START
   let refusing = 0
   let changes = 0
   let judged = new WeakMap<Credential, Judged>()
@@ -113,6 +118,7 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
     },
     setEpoch: (next) => {
       epoch = next
+      floor = START
       // Positions of the one epoch mean nothing in the other, in which nothing is held yet.
       for (const [name, slot] of slots) {
         if (slot.refusing.size === 0) slots.delete(name)
@@ -120,6 +126,13 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
       }
       changed()
     },
+    setFloor: (position) => {
+      if (comparePositions(position, floor) <= 0) return
+      floor = position
+      changed()
+    },
+    has: (id) => marks.has(id),
+    size: () => marks.size,
     forget: (nowMs) => {
       let forgotten = 0
       for (const mark of marks.values()) {
@@ -133,7 +146,7 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
     changes: () => changes,
     voids: (grant, from) => {
       const held = heldPosition(epoch, from)
-      if (held === null) return true
+      if (held === null || comparePositions(held, floor) < 0) return true
       if (slots.size === 0) return false
       return (
         isAfter(slotOf('all', ''), held) ||

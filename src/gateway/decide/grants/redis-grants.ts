@@ -1,0 +1,161 @@
+import type { Clock } from '../../../core/clock.ts'
+import type { Decision } from '../../../core/decision.ts'
+import type { RedisLink } from '../redis/link.ts'
+import type { Mac } from '../redis/mac.ts'
+import type { Grant } from './store.ts'
+
+/** Grants that other gateways made, and that they find here. */
+export interface SharedGrants {
+  /** Undefined also when Redis does not answer in time, or what it has is not from a gateway. Never rejects. */
+  readonly get: (id: string) => Promise<Grant | undefined>
+  /** Waits for nothing. What cannot be kept is not. */
+  readonly put: (grant: Grant) => void
+  /** Those about one subject, task or resource, as its index has them; the newest 1000 at most. */
+  readonly find: (kind: IndexKind, name: string) => Promise<readonly Grant[]>
+  readonly stats: () => SharedStats
+  readonly close: () => void
+}
+
+export type IndexKind = 'subject' | 'task' | 'resource'
+
+/** Counts since the start. */
+export interface SharedStats {
+  readonly hits: number
+  readonly misses: number
+  /** No answer, in time or at all. */
+  readonly failures: number
+  /** Not asked, since Redis did not answer just before. */
+  readonly skipped: number
+}
+
+const MAX_IN_FLIGHT = 512
+const FAILURES_TO_OPEN = 3
+const OPEN_MS = 500
+const INDEX_SIZE = 1000
+const MAX_INDEXED = 8
+
+/** KEYS: index. ARGV: id, when it ends (ms), now (ms), how many at most, how long it lives (ms). */
+const INDEX = `
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[4])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
+`
+
+type Kept = readonly [decision: Decision, expiresAtMs: number, held: string, facts: Grant['facts']]
+
+/**
+ * Grants as keys of a Redis, each with its own end and a MAC, so that writing there makes no grant.
+ *
+ * A command that is not answered in time is one failure; after some the Redis is left alone for half a second.
+ */
+export const createRedisGrants = (options: {
+  readonly link: RedisLink
+  readonly keyPrefix: string
+  readonly mac: Mac
+  readonly clock: Clock
+}): SharedGrants => {
+  const { link, keyPrefix, mac, clock } = options
+  const stats = { hits: 0, misses: 0, failures: 0, skipped: 0 }
+  let inFlight = 0
+  let failuresInRow = 0
+  let openUntilUs = 0
+
+  const guarded = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    if (inFlight >= MAX_IN_FLIGHT || clock.monotonicUs() < openUntilUs) {
+      stats.skipped += 1
+      return undefined
+    }
+    inFlight += 1
+    try {
+      const value = await work()
+      failuresInRow = 0
+      return value
+    } catch {
+      stats.failures += 1
+      failuresInRow += 1
+      if (failuresInRow >= FAILURES_TO_OPEN) openUntilUs = clock.monotonicUs() + OPEN_MS * 1000
+      return undefined
+    } finally {
+      inFlight -= 1
+    }
+  }
+
+  const keyOf = (id: string): string => `${keyPrefix}g:${id}`
+  const indexOf = (kind: IndexKind, name: string): string =>
+    `${keyPrefix}i:${kind}:${mac.sign('index', name)}`
+
+  const fetched = async (id: string): Promise<Grant | undefined> => {
+    const [text, leftMs] = await link.batch([
+      ['GET', keyOf(id)],
+      ['PTTL', keyOf(id)],
+    ])
+    if (typeof text !== 'string') return undefined
+    return grantOf(id, text, Number(leftMs), mac, clock)
+  }
+
+  const index = (grant: Grant): void => {
+    const { subject, task, resources } = grant.facts
+    const about: (readonly [IndexKind, string])[] = [['subject', subject]]
+    if (task !== undefined) about.push(['task', task])
+    for (const resource of resources.slice(0, MAX_INDEXED)) about.push(['resource', resource])
+    const nowMs = clock.nowMs()
+    for (const [kind, name] of about) {
+      const args = [grant.id, nowMs + grant.lifeMs, nowMs, INDEX_SIZE, grant.lifeMs]
+      void guarded(() => link.call('EVAL', INDEX, 1, indexOf(kind, name), ...args))
+    }
+  }
+
+  return {
+    get: async (id) => {
+      const failures = stats.failures + stats.skipped
+      const grant = await guarded(() => fetched(id))
+      if (grant !== undefined) stats.hits += 1
+      else if (stats.failures + stats.skipped === failures) stats.misses += 1
+      return grant
+    },
+    put: (grant) => {
+      const { id, decision, expiresAtMs, held, facts } = grant
+      const lifeMs = Math.floor(grant.lifeMs)
+      if (!(lifeMs > 0)) return
+      const kept: Kept = [decision, expiresAtMs, held, facts]
+      const text = JSON.stringify(kept)
+      const value = `${mac.sign(`grant ${id}`, text)}.${text}`
+      void guarded(() => link.call('SET', keyOf(id), value, 'PX', lifeMs))
+      index({ ...grant, lifeMs })
+    },
+    find: async (kind, name) => {
+      const ids = await guarded(() => link.call('ZREVRANGE', indexOf(kind, name), 0, INDEX_SIZE - 1))
+      if (!Array.isArray(ids)) return []
+      const found: Grant[] = []
+      for (const id of ids) {
+        const grant = await guarded(() => fetched(String(id)))
+        if (grant !== undefined) found.push(grant)
+      }
+      return found
+    },
+    stats: () => ({ ...stats }),
+    close: link.close,
+  }
+}
+
+const grantOf = (id: string, text: string, leftMs: number, mac: Mac, clock: Clock): Grant | undefined => {
+  const dot = text.indexOf('.')
+  const payload = text.slice(dot + 1)
+  if (!(leftMs > 0) || !mac.isGood(`grant ${id}`, payload, text.slice(0, dot))) return undefined
+  // The MAC says that a gateway of this version wrote it.
+  const [decision, expires, held, facts] = JSON.parse(payload) as Kept
+  const expiresAtMs = Math.min(expires, clock.nowMs() + leftMs)
+  const lifeMs = expiresAtMs - clock.nowMs()
+  const grant = decision.grant === undefined ? undefined : { ...decision.grant, expiresAtMs }
+  const served: Decision = { ...decision, ...(grant === undefined ? {} : { grant }) }
+  return { id, decision: deepFreeze(served), expiresAtMs, lifeMs, held, facts }
+}
+
+const deepFreeze = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const held of Object.values(value)) deepFreeze(held)
+  }
+  return value
+}

@@ -1,0 +1,16 @@
+import type { SharedGrants } from './redis-grants.ts'
+import type { GrantStore } from './store.ts'
+
+/** Grants of this process first, and behind them those that all gateways share. */
+export const createTwoTiers = (memory: GrantStore, shared: SharedGrants): GrantStore => ({
+  ...memory,
+  put: (grant) => {
+    memory.put(grant)
+    shared.put(grant)
+  },
+  keep: memory.put,
+  getShared: (id) => shared.get(id),
+  findShared: shared.find,
+  sharedStats: shared.stats,
+  close: shared.close,
+})

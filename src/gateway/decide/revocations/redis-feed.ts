@@ -1,0 +1,319 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import type { Clock } from '../../../core/clock.ts'
+import type { Log } from '../../../core/log.ts'
+import type { Argument, RedisLink } from '../redis/link.ts'
+import type { Mac } from '../redis/mac.ts'
+import { type Beat, createBeatReader } from './beat.ts'
+import type { FeedStatus, Freshness, NotPublished, OnPublished, Published, RevocationFeed } from './feed.ts'
+import { type FeedEntry, idOf, type PlacedEntry, readEntries, writtenEntry } from './feed-entry.ts'
+import { ADD, BEAT } from './feed-scripts.ts'
+import { createListeners } from './listeners.ts'
+import { markOf } from './local-feed.ts'
+import type { Mark } from './mark.ts'
+import { createMarkTable } from './mark-table.ts'
+import { comparePositions, heldOf, type Position, START } from './position.ts'
+
+export interface RedisFeedOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Where commands go to the primary. */
+  readonly link: RedisLink
+  readonly keyPrefix: string
+  readonly mac: Mac
+  readonly maxStaleMs: number
+  /** Infinity: never. */
+  readonly failClosedAfterMs: number
+  readonly markLifeMs: number
+  readonly maxMarks: number
+  /** Redis replicas that must have a heartbeat or a mark before it counts. */
+  readonly minReplicas: number
+  /** Marks that were in force before, of a feed that this one follows. */
+  readonly marks: readonly Mark[]
+  readonly onPublished: OnPublished
+  /** Resolves after so many milliseconds; rejects never. */
+  readonly pause: (ms: number) => Promise<void>
+}
+
+export interface RedisFeed extends RevocationFeed {
+  /** One heartbeat: reads all that is new. Resolves to what is wrong, or null; never rejects. */
+  readonly beat: () => Promise<string | null>
+  /** Applies what another connection read; contiguous, from our position on or before it. */
+  readonly take: (reply: unknown) => void
+  readonly streamKey: string
+  /** True when the Redis may drop the feed to make room. */
+  readonly evicts: () => boolean
+}
+
+const PAGE = 1000
+const APPLIED_WAITS = { times: 20, ms: 25 }
+
+/**
+ * The feed that gateways share by a Redis; see docs/revocation.md for what each of them knows, and may do.
+ *
+ * Does nothing by itself: `keepBeating` and `keepReading` drive it.
+ */
+export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
+  const { clock, log, link, mac, maxStaleMs, minReplicas, keyPrefix } = options
+  const key = (name: string): string => `${keyPrefix}{feed}:${name}`
+  const keys = { meta: key('meta'), marks: key('marks'), ids: key('ids'), replicas: key('replicas') }
+  const self = randomBytes(9).toString('base64url')
+  let epoch = `none-${self}`
+  let position: Position = START
+  let held = heldOf(epoch, position)
+  const table = createMarkTable(epoch)
+  const listeners = createListeners<Mark>(log)
+  /** Ids that this epoch's feed has. */
+  let inFeed = new Set<string>()
+  let withdrawn = new Set<string>()
+  let mustRepublish = options.marks.length > 0
+  let asOfUs: number | null = null
+  const createdUs = clock.monotonicUs()
+  let settling: { readonly untilServerMs: number } | null = null
+  let serverAheadMs = 0
+  let beats = 0
+  let applied = 0
+  let evicts = false
+  let beating: Promise<string | null> | null = null
+  let replicas: Beat['replicas'] = []
+  for (const mark of options.marks) table.apply(mark, START)
+
+  const nowMs = (): number => clock.nowMs() + serverAheadMs
+
+  const staleMs = (): number => (clock.monotonicUs() - (asOfUs ?? createdUs)) / 1000
+
+  const freshness = (): Freshness => {
+    const stale = staleMs()
+    if (asOfUs !== null && stale <= maxStaleMs && !evicts) return 'fresh'
+    return stale <= options.failClosedAfterMs ? 'stale' : 'lost'
+  }
+
+  const moveTo = (next: Position): void => {
+    if (comparePositions(next, position) <= 0) return
+    position = next
+    held = heldOf(epoch, position)
+  }
+
+  const takeEntries = (entries: readonly PlacedEntry[]): void => {
+    const fresh: Mark[] = []
+    for (const { position: at, entry } of entries) {
+      if (entry === null)
+        log.error(
+          { position: at },
+          'an entry of the revocation feed is not from a gateway; it is passed over',
+        )
+      else if ('mark' in entry) takeMark(entry.mark, at, fresh)
+      else {
+        withdrawn.add(entry.withdrawn)
+        table.withdraw(entry.withdrawn)
+      }
+      if (entry !== null) inFeed.add(idOf(entry))
+      moveTo(at)
+    }
+    for (const mark of fresh) if (!withdrawn.has(mark.id)) listeners.tell(mark)
+  }
+
+  const takeMark = (mark: Mark, at: Position, fresh: Mark[]): void => {
+    if (mark.expiresAtMs <= nowMs()) return
+    const isNew = !table.has(mark.id)
+    table.apply(mark, at)
+    if (!isNew) return
+    applied += 1
+    fresh.push(mark)
+  }
+
+  const add = async (entry: FeedEntry): Promise<Position | 'full'> => {
+    const args = [...writtenEntry(entry, mac), String(options.maxMarks)]
+    const commands: [string, ...Argument[]][] = [['EVAL', ADD, 3, keys.meta, keys.marks, keys.ids, ...args]]
+    const [reply] = await link.batch(commands)
+    if (typeof reply !== 'string') throw new Error('a reply that is no position')
+    return reply === 'full' ? 'full' : reply
+  }
+
+  const readBeat = createBeatReader(mac)
+
+  const oneBeat = async (): Promise<string | null> => {
+    const sentUs = clock.monotonicUs()
+    beats += 1
+    const proposed = `${clock.nowMs()}-${randomBytes(9).toString('base64url')}`
+    const args = [epoch, proposed, position, self, beats, PAGE, maxStaleMs * 3]
+    const commands: [string, ...Argument[]][] = [
+      ['EVAL', BEAT, 4, keys.meta, keys.marks, keys.replicas, keys.ids, ...args],
+    ]
+    if (minReplicas > 0) commands.push(['WAIT', minReplicas, Math.max(1, Math.floor(maxStaleMs / 4))])
+    const [reply, acknowledged] = await link.batch(commands)
+    const beat = readBeat(reply)
+    serverAheadMs = beat.serverMs - clock.nowMs()
+    replicas = beat.replicas
+    noticePolicy(beat.policy)
+    if (beat.epoch !== epoch) beginEpoch(beat)
+    table.setFloor(beat.floor)
+    takeEntries(beat.entries)
+    if (beat.entries.length === PAGE) await readOn()
+    if (comparePositions(position, beat.last) < 0) moveTo(beat.last)
+    if (mustRepublish) await republish()
+    table.forget(nowMs())
+    if (minReplicas > 0 && Number(acknowledged) < minReplicas) {
+      return `${acknowledged} Redis replicas have the heartbeat, expected ${minReplicas}`
+    }
+    asOfUs = Math.max(asOfUs ?? 0, sentUs)
+    return evicts ? EVICTING : null
+  }
+
+  const noticePolicy = (policy: string): void => {
+    const mayEvict = policy.startsWith('allkeys')
+    if (mayEvict && !evicts) log.error({ policy }, EVICTING)
+    evicts = mayEvict
+  }
+
+  const beginEpoch = (beat: Beat): void => {
+    const isFirst = asOfUs === null
+    epoch = beat.epoch
+    position = START
+    held = heldOf(epoch, position)
+    inFeed = new Set()
+    withdrawn = new Set()
+    table.setEpoch(epoch)
+    mustRepublish = true
+    // Others may know marks that were lost with what was there before.
+    if (isFirst) settling = { untilServerMs: beat.sinceMs + maxStaleMs }
+    else
+      log.warn(
+        { epoch },
+        'the revocation feed began anew; all grants are void, and marks are published again',
+      )
+  }
+
+  const readOn = async (): Promise<void> => {
+    for (let more = PAGE; more === PAGE; ) {
+      const entries = readEntries(
+        await link.call('XRANGE', keys.marks, `(${position}`, '+', 'COUNT', PAGE),
+        mac,
+      )
+      takeEntries(entries)
+      more = entries.length
+    }
+  }
+
+  const republish = async (): Promise<void> => {
+    for (const mark of table.marks()) {
+      if (inFeed.has(mark.id) || mark.expiresAtMs <= nowMs()) continue
+      if ((await add({ mark })) === 'full') log.error({ mark: mark.id }, 'the revocation feed is full')
+    }
+    // What was added has a position now, which voids what was decided before it.
+    await readOn()
+    mustRepublish = false
+  }
+
+  const beat = (): Promise<string | null> => {
+    beating ??= oneBeat()
+      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        beating = null
+      })
+    return beating
+  }
+
+  /** Those heard of lately, and how many of them have come as far. */
+  const countReplicas = (at: Position): Published['replicas'] => ({
+    known: replicas.length,
+    applied: replicas.filter(
+      (each) => each.id === self || (each.epoch === epoch && comparePositions(each.position, at) >= 0),
+    ).length,
+  })
+
+  const appliedBy = async (at: Position): Promise<Published['replicas']> => {
+    let counted = { known: 1, applied: 1 }
+    for (let time = 0; time < APPLIED_WAITS.times; time += 1) {
+      if ((await beat()) === null) {
+        counted = countReplicas(at)
+        if (counted.applied >= counted.known) return counted
+      }
+      await options.pause(APPLIED_WAITS.ms)
+    }
+    return counted
+  }
+
+  const publish = async (
+    draft: Parameters<RevocationFeed['publish']>[0],
+  ): Promise<Published | NotPublished> => {
+    if (asOfUs === null) return { failed: 'the revocation feed has not been heard yet' }
+    const issuedAtMs = Math.max(clock.nowMs(), Math.round(nowMs()))
+    const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
+    try {
+      const at = await add({ mark })
+      if (at === 'full') return { failed: `${options.maxMarks} marks are in force` }
+      options.onPublished('published', mark, mark.by)
+      const known = await appliedBy(at)
+      const isApplied = comparePositions(position, at) >= 0
+      // It is in the feed: whatever else fails, it is in force here.
+      if (!isApplied) takeEntriesOf(mark)
+      const doubt =
+        freshness() === 'fresh'
+          ? {}
+          : { warning: 'the revocation feed is not fresh: others may not have heard it' }
+      return { mark, replicas: known, ...doubt }
+    } catch (error) {
+      return { failed: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  const takeEntriesOf = (mark: Mark): void => {
+    if (table.has(mark.id)) return
+    table.apply(mark, position)
+    listeners.tell(mark)
+  }
+
+  const status = (): FeedStatus => ({
+    freshness: freshness(),
+    staleMs: staleMs(),
+    position: held,
+    marks: table.size(),
+    applied,
+    unready: unready(),
+  })
+
+  const unready = (): string | null => {
+    if (evicts) return EVICTING
+    if (asOfUs === null) return 'the revocation feed has not been heard yet'
+    if (settling !== null && nowMs() < settling.untilServerMs) return 'the revocation feed has just begun'
+    settling = null
+    return null
+  }
+
+  return {
+    beat,
+    take: (reply) => takeEntries(readEntries(reply, mac)),
+    streamKey: keys.marks,
+    evicts: () => evicts,
+    freshness,
+    position: () => held,
+    changes: table.changes,
+    voids: table.voids,
+    refuses: (identity) => table.refuses(identity, nowMs()),
+    publish,
+    withdraw: async (id, by) => {
+      const mark = table.marks().find((each) => each.id === id)
+      if (mark === undefined) return null
+      try {
+        const at = await add({ withdrawn: id, by, expiresAtMs: mark.expiresAtMs })
+        if (at === 'full') return { failed: 'the revocation feed is full' }
+      } catch (error) {
+        return { failed: error instanceof Error ? error.message : String(error) }
+      }
+      withdrawn.add(id)
+      table.withdraw(id)
+      options.onPublished('withdrawn', mark, by)
+      return { mark }
+    },
+    list: () => {
+      table.forget(nowMs())
+      return table.marks()
+    },
+    onMark: listeners.add,
+    status,
+    close: () => link.close(),
+  }
+}
+
+export const EVICTING =
+  'this Redis may evict the revocation feed: set its maxmemory-policy to noeviction or volatile-ttl'

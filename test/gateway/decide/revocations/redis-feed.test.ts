@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import type { GrantFacts } from '../../../../src/gateway/decide/revocations/mark-table.ts'
+import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
+import { linkTo, PREFIX, reachable, replicaOf } from './redis-world.ts'
+
+const DRAFT: MarkDraft = {
+  kind: 'subject',
+  target: 'User::alice',
+  effect: 'grants',
+  reason: 'why',
+  by: 'oncall',
+}
+const FACTS: GrantFacts = { id: 'g', subject: 'User::alice', credential: 'j', resources: [] }
+const ALICE = {
+  subject: { type: 'User', id: 'alice' },
+  credential: { type: 'jwt', authenticator: 'staff', id: 'j', digest: 'd' },
+}
+
+const redisFor = async (t: TestContext, args: readonly string[] = []): Promise<RedisServer> => {
+  const redis = await startRedis(args)
+  t.after(redis.close)
+  return redis
+}
+
+const replicasOf = async (t: TestContext, redis: RedisServer, count: number) => {
+  const links = await Promise.all(Array.from({ length: count }, () => linkTo(t, redis.port)))
+  const replicas = links.map((link) => replicaOf(link))
+  for (const { feed } of replicas) assert.equal(await feed.beat(), null)
+  return replicas
+}
+
+const published = async (feed: Awaited<ReturnType<typeof replicasOf>>[number]['feed'], draft = DRAFT) => {
+  const answer = await feed.publish(draft)
+  assert.ok('mark' in answer, 'failed' in answer ? answer.failed : '')
+  return answer
+}
+
+describe('the feed that gateways share', { skip: withoutRedis }, () => {
+  test('takes a mark to every gateway, where it voids what was held before it', async (t) => {
+    const [a, b] = await replicasOf(t, await redisFor(t), 2)
+    assert.ok(a !== undefined && b !== undefined)
+    const held = b.feed.position()
+    const told: string[] = []
+    b.feed.onMark(({ reason }) => told.push(reason))
+    const { mark, replicas } = await published(a.feed)
+    assert.deepEqual(replicas, { known: 2, applied: 1 })
+    assert.equal(a.feed.voids(FACTS, held), true)
+    assert.equal(b.feed.voids(FACTS, held), false)
+    assert.equal(await b.feed.beat(), null)
+    assert.equal(b.feed.voids(FACTS, held), true)
+    assert.equal(b.feed.voids(FACTS, b.feed.position()), false)
+    assert.deepEqual(told, ['why'])
+    assert.deepEqual(b.feed.list(), [mark])
+    const { replicas: later } = await published(b.feed)
+    assert.equal(later.known, 2)
+  })
+
+  test('is fresh for as long after a heartbeat as maxStale says, then stale, then lost', async (t) => {
+    const [a] = await replicasOf(t, await redisFor(t), 1)
+    assert.ok(a !== undefined)
+    a.clock.pass(2_000)
+    assert.equal(a.feed.freshness(), 'fresh')
+    a.clock.pass(1)
+    assert.equal(a.feed.freshness(), 'stale')
+    a.clock.pass(300_000)
+    assert.equal(a.feed.freshness(), 'lost')
+    await a.feed.beat()
+    assert.equal(a.feed.freshness(), 'fresh')
+  })
+
+  test('counts a heartbeat from when it was sent, not from when it came back', async (t) => {
+    const redis = await redisFor(t)
+    const [a] = await replicasOf(t, redis, 1)
+    assert.ok(a !== undefined)
+    redis.freeze()
+    const beating = a.feed.beat()
+    a.clock.pass(2_001)
+    redis.thaw()
+    assert.equal(await beating, null)
+    assert.equal(a.feed.freshness(), 'stale')
+  })
+
+  test('a withdrawn mark refuses nobody on any gateway', async (t) => {
+    const [a, b] = await replicasOf(t, await redisFor(t), 2)
+    assert.ok(a !== undefined && b !== undefined)
+    const { mark } = await published(a.feed, { ...DRAFT, effect: 'credentials' })
+    await b.feed.beat()
+    assert.notEqual(b.feed.refuses(ALICE), undefined)
+    assert.ok(await b.feed.withdraw(mark.id, 'oncall'))
+    await a.feed.beat()
+    assert.equal(a.feed.refuses(ALICE), undefined)
+    assert.equal(b.feed.refuses(ALICE), undefined)
+    assert.equal(await a.feed.withdraw(mark.id, 'oncall'), null)
+  })
+
+  test('a gateway that starts has all marks in force, however many there are', async (t) => {
+    const redis = await redisFor(t)
+    const [a] = await replicasOf(t, redis, 1)
+    assert.ok(a !== undefined)
+    for (let index = 0; index < 1_100; index += 1) {
+      const draft = { kind: 'session', target: `s${index}`, effect: 'credentials' } as const
+      await published(a.feed, { ...DRAFT, ...draft })
+    }
+    const [late] = await replicasOf(t, redis, 1)
+    assert.equal(late?.feed.list().length, 1_100)
+    assert.equal(late?.feed.position(), a.feed.position())
+  })
+
+  for (const [name, harm] of [
+    ['was emptied', (redis: RedisServer) => redis.admin.flushall()],
+    ['lost the feed alone', (redis: RedisServer) => redis.admin.del(`${PREFIX}{feed}:marks`)],
+    ['was started anew with nothing in it', (redis: RedisServer) => redis.restart()],
+  ] as const) {
+    test(`when Redis ${name}, all grants are void, and each mark is published again by who knows it`, async (t) => {
+      const redis = await redisFor(t)
+      const [a, b] = await replicasOf(t, redis, 2)
+      assert.ok(a !== undefined && b !== undefined)
+      await published(a.feed, { ...DRAFT, effect: 'credentials' })
+      // Only this one knows it: the other had no heartbeat since.
+      const held = a.feed.position()
+      await harm(redis)
+      await Promise.all([reachable(a.link), reachable(b.link)])
+      assert.equal(await b.feed.beat(), null)
+      assert.equal(b.feed.refuses(ALICE), undefined)
+      assert.equal(await a.feed.beat(), null)
+      assert.equal(a.feed.voids({ ...FACTS, subject: 'User::bob' }, held), true)
+      assert.equal(a.feed.voids({ ...FACTS, subject: 'User::bob' }, a.feed.position()), false)
+      assert.equal(await b.feed.beat(), null)
+      assert.notEqual(b.feed.refuses(ALICE), undefined)
+      assert.equal(b.feed.list().length, 1)
+      assert.equal(await redis.admin.xlen(`${PREFIX}{feed}:marks`), 1)
+    })
+  }
+
+  test('a gateway that starts on an emptied Redis waits until the others can have published again', async (t) => {
+    const redis = await redisFor(t)
+    const a = replicaOf(await linkTo(t, redis.port))
+    assert.notEqual(a.feed.status().unready, null)
+    await a.feed.beat()
+    assert.notEqual(a.feed.status().unready, null)
+    a.clock.pass(2_000)
+    assert.equal(a.feed.status().unready, null)
+  })
+
+  test('a gateway that never heard the feed is not ready, and publishes nothing', async (t) => {
+    const redis = await redisFor(t)
+    const link = await linkTo(t, redis.port)
+    await redis.kill()
+    const a = replicaOf(link)
+    assert.notEqual(await a.feed.beat(), null)
+    assert.equal(a.feed.freshness(), 'stale')
+    assert.notEqual(a.feed.status().unready, null)
+    assert.ok('failed' in (await a.feed.publish(DRAFT)))
+  })
+
+  test('what somebody without the key writes into the feed or takes from it lets nobody in', async (t) => {
+    const redis = await redisFor(t)
+    const [a] = await replicasOf(t, redis, 1)
+    assert.ok(a !== undefined)
+    const { mark } = await published(a.feed, { ...DRAFT, effect: 'credentials' })
+    const key = `${PREFIX}{feed}:marks`
+    const forged = JSON.stringify({ withdrawn: mark.id, by: 'x', expiresAtMs: 9e12 })
+    await redis.admin.xadd(key, '*', 'i', 'w', 'm', forged, 'k', 'no-mac', 'x', '9999999999999')
+    assert.equal(await a.feed.beat(), null)
+    assert.notEqual(a.feed.refuses(ALICE), undefined)
+    const held = a.feed.position()
+    await redis.admin.xtrim(key, 'MAXLEN', 0)
+    await published(a.feed, { ...DRAFT, target: 'User::bob' })
+    assert.equal(await a.feed.beat(), null)
+    assert.notEqual(a.feed.refuses(ALICE), undefined)
+    assert.equal(a.feed.voids(FACTS, held), true)
+  })
+
+  test('one that was away while the feed was trimmed holds nothing from before', async (t) => {
+    const redis = await redisFor(t)
+    const [a, b] = await replicasOf(t, redis, 2)
+    assert.ok(a !== undefined && b !== undefined)
+    const held = b.feed.position()
+    await published(a.feed)
+    await published(a.feed, { ...DRAFT, target: 'User::bob' })
+    await redis.admin.xtrim(`${PREFIX}{feed}:marks`, 'MAXLEN', 1)
+    await b.feed.beat()
+    assert.equal(b.feed.voids(FACTS, held), true)
+    assert.equal(b.feed.voids({ ...FACTS, subject: 'User::carol' }, held), true)
+    assert.equal(b.feed.voids(FACTS, b.feed.position()), false)
+  })
+
+  test('a Redis that may evict the feed is never fresh', async (t) => {
+    const redis = await redisFor(t, ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
+    const a = replicaOf(await linkTo(t, redis.port))
+    assert.notEqual(await a.feed.beat(), null)
+    assert.equal(a.feed.evicts(), true)
+    assert.equal(a.feed.freshness(), 'stale')
+    assert.notEqual(a.feed.status().unready, null)
+  })
+
+  test('refuses more marks than it may hold', async (t) => {
+    const redis = await redisFor(t)
+    const a = replicaOf(await linkTo(t, redis.port), { maxMarks: 2 })
+    await a.feed.beat()
+    await published(a.feed)
+    await published(a.feed)
+    assert.ok('failed' in (await a.feed.publish(DRAFT)))
+  })
+})
