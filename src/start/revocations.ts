@@ -38,6 +38,7 @@ type Settings = Configuration['revocation']
 const UNCHANGED: PreparedFeed = { commit: () => undefined, discard: () => undefined }
 /** How long the first heartbeat may take before it is gone on without. */
 const FIRST_BEAT_MS = 3_000
+const FIRST_RETRY_MS = 20
 /** A quarter of what may be missing. */
 const BEATS_PER_STALE = 4
 const LINK_TIMEOUT_MS = { least: 200, most: 1_000 }
@@ -97,7 +98,7 @@ export const createRevocations = ({
     wanted: string,
   ): Promise<PreparedFeed | { readonly failed: string }> => {
     const started = startRedisFeed(settings, redis, feed.list(), plain)
-    await Promise.race([started.feed.beat(), wait(FIRST_BEAT_MS, undefined, { ref: false })])
+    await firstBeat(started.feed)
     if (started.feed.evicts()) {
       started.close()
       return { failed: EVICTING }
@@ -133,6 +134,16 @@ export const createRevocations = ({
       file?.close()
       file = null
     },
+  }
+}
+
+/** Until the feed was heard once, or it is gone on without. */
+const firstBeat = async (feed: RedisFeed): Promise<void> => {
+  const deadline = AbortSignal.timeout(FIRST_BEAT_MS)
+  const pause = (ms: number) => wait(ms, undefined, { signal: deadline }).catch(() => undefined)
+  while (!deadline.aborted && !feed.evicts() && feed.freshness() !== 'fresh') {
+    await Promise.race([feed.beat(), pause(FIRST_BEAT_MS)])
+    if (feed.freshness() !== 'fresh') await pause(FIRST_RETRY_MS)
   }
 }
 

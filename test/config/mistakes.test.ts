@@ -335,11 +335,17 @@ const IN_GATEWAY: Readonly<Record<string, Mistake>> = {
   'an upstream with a password': gateway('http://127', 'http://u:hunter2@127', '9:16', /without user/),
   'an unknown kind of sink': gateway('type: file', 'type: fiel', '13:13', /"fiel"/, /file/),
   'a sink without a path': gateway(', path: log/decisions.ndjson', '', '13:5', /missing key "path"/),
-  'a store of grants that is not available': gateway(
+  'a shared store of grants without a key': gateway(
     'version: 1',
     'version: 1\ngrants: { store: "redis://h" }',
     '2:18',
-    /memory/,
+    /grants\.secret/,
+  ),
+  'a store of grants that is none': gateway(
+    'version: 1',
+    'version: 1\ngrants: { store: "redis://user:secret@h" }',
+    '2:18',
+    /expected memory, redis/,
   ),
   'a key for assertions that is none': {
     edits: [[GATEWAY, 'version: 1', 'version: 1\nassertion: { keyFile: keys.yaml }']],
