@@ -1,6 +1,7 @@
 import type { Configuration, Prepared } from '../config/configuration.ts'
 import type { Clock } from '../core/clock.ts'
 import type { JsonObject } from '../core/json.ts'
+import type { Log } from '../core/log.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signals/receiver.ts'
