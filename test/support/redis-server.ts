@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ export interface RedisServer {
   readonly close: () => Promise<void>
 }
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -37,18 +37,25 @@ const freePort = async (): Promise<number> => {
 }
 
 /** Starts the distribution's redis-server on a free port of 127.0.0.1. */
-export const startRedis = async (args: readonly string[] = [], wantedPort?: number): Promise<RedisServer> => {
-  const port = wantedPort ?? (await freePort())
+export const startRedis = async (
+  args: readonly string[] = [],
+  { sentinel }: { readonly sentinel?: string } = {},
+): Promise<RedisServer> => {
+  const port = await freePort()
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-redis-'))
+  const file = join(directory, 'sentinel.conf')
+  // A Sentinel writes into its configuration what it learns.
+  if (sentinel !== undefined) writeFileSync(file, `port ${port}\nbind 127.0.0.1\n${sentinel}\n`)
   const launch = async (): Promise<ChildProcess> => {
     const plain = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '']
-    const started = spawn('redis-server', [...plain, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const all = sentinel === undefined ? [...plain, ...args] : [file, '--sentinel']
+    const started = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
     let output = ''
     await new Promise<void>((resolve, reject) => {
       started.once('exit', (code) => reject(new Error(`redis-server ended with ${code}:\n${output}`)))
       started.stdout.on('data', (chunk: Buffer) => {
         output += chunk.toString()
-        if (/ready to accept connections|monitor master/i.test(output)) resolve()
+        if (/ready to accept connections|sentinel id is/i.test(output)) resolve()
       })
     })
     return started

@@ -237,7 +237,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     draft: Parameters<RevocationFeed['publish']>[0],
   ): Promise<Published | NotPublished> => {
     if (asOfUs === null) return { failed: 'the revocation feed has not been heard yet' }
-    const issuedAtMs = Math.max(clock.nowMs(), Math.round(nowMs()))
+    const issuedAtMs = Math.ceil(Math.max(clock.nowMs(), nowMs()))
     const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
     try {
       const at = await add({ mark })

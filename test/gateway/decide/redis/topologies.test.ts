@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { createRedisGrants } from '../../../../src/gateway/decide/grants/redis-grants.ts'
+import type { Grant } from '../../../../src/gateway/decide/grants/store.ts'
+import type { RedisSettings } from '../../../../src/gateway/decide/redis/settings.ts'
+import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
+import { manualClock } from '../manual-clock.ts'
+import { linkTo, MAC, PREFIX, type Replica, replicaOf } from '../revocations/redis-world.ts'
+
+const DRAFT: MarkDraft = { kind: 'all', target: '', effect: 'credentials', reason: 'why', by: 'oncall' }
+const ALICE = {
+  subject: { type: 'User', id: 'alice' },
+  credential: { type: 'jwt', authenticator: 'staff', id: 'j', digest: 'd' },
+}
+
+const started = async (t: TestContext, ...args: Parameters<typeof startRedis>): Promise<RedisServer> => {
+  const server = await startRedis(...args)
+  t.after(server.close)
+  return server
+}
+
+/** Waits until a heartbeat comes back; the deadline is that of the test. */
+const heard = async ({ feed }: Replica): Promise<void> => {
+  while ((await feed.beat()) !== null) await wait(20)
+}
+
+const node = ({ port }: RedisServer) => ({ host: '127.0.0.1', port })
+
+const marksPass = async (a: Replica, b: Replica): Promise<void> => {
+  await heard(a)
+  await heard(b)
+  const answer = await a.feed.publish(DRAFT)
+  assert.ok('mark' in answer, 'failed' in answer ? answer.failed : '')
+  await heard(b)
+  assert.ok(b.feed.refuses(ALICE) !== undefined)
+}
+
+describe('Redis with Sentinels', { skip: withoutRedis, timeout: 60_000 }, () => {
+  test('goes on at the new primary when the old one is killed: grants are void, marks are not', async (t) => {
+    const primary = await started(t)
+    const of = ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0']
+    await Promise.all([started(t, of), started(t, of)])
+    const sentinel = [
+      `sentinel monitor gate 127.0.0.1 ${primary.port} 2`,
+      'sentinel down-after-milliseconds gate 500',
+      'sentinel failover-timeout gate 2000',
+    ].join('\n')
+    const sentinels = await Promise.all([1, 2, 3].map(() => started(t, [], { sentinel })))
+    const place: RedisSettings['place'] = {
+      kind: 'sentinel',
+      name: 'gate',
+      nodes: sentinels.map(node),
+      db: 0,
+    }
+    const replicas = await Promise.all(
+      [1, 2].map(async () =>
+        replicaOf(await linkTo(t, 0, 1_000, { place, minReplicas: 1 }), { minReplicas: 1 }),
+      ),
+    )
+    const [a, b] = replicas
+    assert.ok(a !== undefined && b !== undefined)
+    await marksPass(a, b)
+    const held = b.feed.position()
+    await primary.kill()
+    assert.notEqual(await b.feed.beat(), null)
+    await heard(b)
+    await heard(a)
+    const facts = { id: 'g', subject: 'User::bob', credential: 'k', resources: [] }
+    assert.equal(b.feed.voids(facts, held), true)
+    assert.ok(a.feed.refuses(ALICE) !== undefined && b.feed.refuses(ALICE) !== undefined)
+  })
+})
+
+describe('a Redis cluster of six nodes', { skip: withoutRedis, timeout: 60_000 }, () => {
+  test('keeps the feed and grants, on whatever nodes they are', async (t) => {
+    const args = [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-node-timeout',
+      '1000',
+      '--repl-diskless-sync-delay',
+      '0',
+    ]
+    const nodes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => started(t, args)))
+    const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
+    const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes']
+    await promisify(execFile)('redis-cli', create)
+    const place: RedisSettings['place'] = { kind: 'cluster', nodes: nodes.map(node) }
+    const links = await Promise.all([1, 2].map(() => linkTo(t, 0, 1_000, { place, minReplicas: 1 })))
+    const [a, b] = links.map((link) => replicaOf(link, { minReplicas: 1 }))
+    const [link] = links
+    assert.ok(a !== undefined && b !== undefined && link !== undefined)
+    await marksPass(a, b)
+    const clock = manualClock()
+    const grants = createRedisGrants({ link, keyPrefix: PREFIX, mac: MAC, clock })
+    const grantOf = (id: string): Grant => ({
+      id,
+      decision: { decision: 'allow', reasons: [], errors: [], source: 'grant', policyVersion: 'v' },
+      expiresAtMs: clock.nowMs() + 60_000,
+      lifeMs: 60_000,
+      held: a.feed.position(),
+      facts: { id, subject: 'User::alice', credential: 'j', resources: ['Account::1'] },
+    })
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    for (const id of ids) {
+      grants.put(grantOf(id))
+      while ((await grants.get(id)) === undefined) await wait(5)
+    }
+    while ((await grants.find('subject', 'User::alice')).length < ids.length) await wait(5)
+    const found = await grants.find('resource', 'Account::1')
+    assert.deepEqual(found.map(({ id }) => id).sort(), ids)
+  })
+})
