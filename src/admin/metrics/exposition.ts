@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { EngineStatus } from '../../gateway/decide/engines/engine.ts'
-import type { SharedStats } from '../../gateway/decide/grants/redis-grants.ts'
+import type { SharedStats } from '../../gateway/decide/grants/store.ts'
 import type { FeedStatus } from '../../gateway/decide/revocations/feed.ts'
 import type { SinkStats } from '../../gateway/record/sinks/sink.ts'
 import type { ConfigStatus, EngineState, Exposition } from '../admin-deps.ts'

@@ -2,7 +2,7 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Decision } from '../../../core/decision.ts'
 import type { RedisLink } from '../redis/link.ts'
 import type { Mac } from '../redis/mac.ts'
-import type { Grant } from './store.ts'
+import type { Grant, IndexKind, SharedStats } from './store.ts'
 
 /** Grants that other gateways made, and that they find here. */
 export interface SharedGrants {
@@ -14,18 +14,6 @@ export interface SharedGrants {
   readonly find: (kind: IndexKind, name: string) => Promise<readonly Grant[]>
   readonly stats: () => SharedStats
   readonly close: () => void
-}
-
-export type IndexKind = 'subject' | 'task' | 'resource'
-
-/** Counts since the start. */
-export interface SharedStats {
-  readonly hits: number
-  readonly misses: number
-  /** No answer, in time or at all. */
-  readonly failures: number
-  /** Not asked, since Redis did not answer just before. */
-  readonly skipped: number
 }
 
 const MAX_IN_FLIGHT = 512

@@ -1,7 +1,6 @@
 import type { Decision } from '../../../core/decision.ts'
 import type { GrantFacts } from '../revocations/mark-table.ts'
 import type { Held } from '../revocations/position.ts'
-import type { SharedGrants } from './redis-grants.ts'
 
 /** A decision that is kept: an allow, or for as long as `denyTtl` says a deny. */
 export interface Grant {
@@ -26,6 +25,18 @@ export interface GrantStats {
   readonly misses: number
 }
 
+export type IndexKind = 'subject' | 'task' | 'resource'
+
+/** Counts since the start. */
+export interface SharedStats {
+  readonly hits: number
+  readonly misses: number
+  /** No answer, in time or at all. */
+  readonly failures: number
+  /** Not asked, since Redis did not answer just before. */
+  readonly skipped: number
+}
+
 /** Where grants are kept. */
 export interface GrantStore {
   /** What is decided by it is only to be looked at. */
@@ -46,7 +57,7 @@ export interface GrantStore {
   /** Keeps one here that the others have already. */
   readonly keep?: (grant: Grant) => void
   /** What is shared about a subject, task or resource; a store that cannot be reached has none. */
-  readonly findShared?: SharedGrants['find']
-  readonly sharedStats?: SharedGrants['stats']
+  readonly findShared?: (kind: IndexKind, name: string) => Promise<readonly Grant[]>
+  readonly sharedStats?: () => SharedStats
   readonly close?: () => void
 }
