@@ -71,11 +71,18 @@ export const createPdp = (deps: {
     }
   }
 
-  const isOutdated = ({ stages, identity }: Asking, settled: readonly Settled[], held: string): boolean =>
-    current() !== stages ||
-    settled.some(
-      ({ bound }) => bound !== null && stages.revocations?.concern(identityOf(identity, bound), bound, held),
+  /** Credentials that are refused are those of who asks: whoever is asked about has shown none here. */
+  const isOutdated = ({ stages, identity }: Asking, settled: readonly Settled[], held: string): boolean => {
+    const { revocations } = stages
+    if (current() !== stages) return true
+    if (revocations === undefined) return false
+    return settled.some(
+      ({ bound }) =>
+        bound !== null &&
+        (revocations.concern(identity, bound, held) ||
+          revocations.voids(identityOf(identity, bound), bound, held)),
     )
+  }
 
   const answerMetadata = ({ stages, exchange, accepted }: Asking, by: Stages): void => {
     const id = accepted.request.id

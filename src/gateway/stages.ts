@@ -41,6 +41,8 @@ export interface Stages {
   readonly revocations?: {
     readonly held: () => string
     readonly concern: (identity: Identity, bound: Bound, held: string) => boolean
+    /** The same of what was decided alone, whoever asked. */
+    readonly voids: (identity: Identity, bound: Bound, held: string) => boolean
     /** While it stays the same, so do the answers of `concern`. */
     readonly changes?: () => number
   }

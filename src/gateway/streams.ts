@@ -336,7 +336,8 @@ const createRecheck =
     }
     try {
       const { identity, bound } = live
-      const answer = stages.decide({ route, identity, bound, signal: () => controller.signal })
+      const { request } = live.accepted
+      const answer = stages.decide({ route, identity, bound, request, signal: () => controller.signal })
       if (!(answer instanceof Promise)) return settle(answer)
       live.checking = controller
       answer.then(settle, (bug: unknown) => {

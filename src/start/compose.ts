@@ -23,7 +23,7 @@ import {
   type SignalDraft,
 } from '../gateway/authenticate/signals/receiver.ts'
 import { createBind, createBindObserved, needsBody } from '../gateway/bind/bind.ts'
-import { BODY_NOT_THERE, type BodyLimits, bringsBody, readBody } from '../gateway/bind/body.ts'
+import { type BodyLimits, readBody, readBroughtBody } from '../gateway/bind/body.ts'
 import { findForgery } from '../gateway/bind/forgeries.ts'
 import type { Tasks } from '../gateway/bind/tasks.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
@@ -122,9 +122,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       return plan !== undefined && needsBody(plan)
     },
     readBody: (exchange) =>
-      bringsBody(dialects.get(exchange.head.listener), exchange.head)
-        ? readBody(exchange, bodyLimits(configuration))
-        : Promise.resolve(BODY_NOT_THERE),
+      readBroughtBody(exchange, dialects.get(exchange.head.listener), bodyLimits(configuration)),
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
       if (isBuiltIn(accepted)) return asItCame(accepted)
@@ -138,6 +136,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     revocations: {
       held: parts.feed.position,
       concern: concernedBy(parts.feed),
+      voids: voidedBy(parts.feed),
       changes: parts.feed.changes,
     },
     record: composeCountedRecord(configuration, parts),
@@ -293,13 +292,27 @@ const composeServe = (
 
 /** What is not known everywhere has not ended: whoever was told so would be wrong. */
 const publish = async (endings: readonly Ending[], feed: RevocationFeed): Promise<Refusal | null> => {
-  const drafts = endings.map(({ kind, target, reason, untilMs: expiresAtMs }) =>
-    feed.publish({ kind, target, reason, expiresAtMs, effect: 'credentials', by: 'authenticate' }),
-  )
+  const drafts = endings
+    .filter((ending) => !isOver(ending, feed))
+    .map(({ kind, target, reason, untilMs: expiresAtMs }) =>
+      feed.publish({ kind, target, reason, expiresAtMs, effect: 'credentials', by: 'authenticate' }),
+    )
   for (const published of await Promise.all(drafts)) {
     if ('failed' in published) return refuse('authenticate', 'revocation_unavailable', published.failed)
   }
   return null
+}
+
+/** Ended before, and known everywhere: whoever repeats it with the same cookie must not use up the marks. */
+const isOver = ({ kind, target, untilMs }: Ending, feed: RevocationFeed): boolean => {
+  if (kind === 'subject') return false
+  const named = {
+    id: kind === 'credential' ? target : '',
+    ...(kind === 'session' ? { session: target } : {}),
+  }
+  const credential = { type: 'ended', authenticator: '', digest: '', ...named }
+  const mark = feed.refuses({ subject: { type: '', id: '' }, credential })
+  return mark?.kind === kind && mark.target === target && mark.expiresAtMs >= untilMs
 }
 
 const revokedBy =
@@ -314,7 +327,11 @@ const revokedBy =
 const concernedBy =
   (feed: RevocationFeed) =>
   (identity: Identity, bound: Bound, held: string): boolean =>
-    feed.refuses(identity) !== undefined ||
+    feed.refuses(identity) !== undefined || voidedBy(feed)(identity, bound, held)
+
+const voidedBy =
+  (feed: RevocationFeed) =>
+  (identity: Identity, bound: Bound, held: string): boolean =>
     // Whatever its answer is kept by, if it is.
     feed.voids(grantFacts('', identity, bound.accessRequests, bound.task?.id), held)
 

@@ -62,13 +62,28 @@ const ignore = (): void => undefined
  *
  * @param dialect left out: the request is the caller's own.
  */
-export const bringsBody = (dialect: Dialect | undefined, { headers }: RequestHead): boolean => {
+const bringsBody = (dialect: Dialect | undefined, { headers }: RequestHead): boolean => {
   if (dialect === undefined) return true
   const said = headerValues(headers, 'x-envoy-auth-partial-body')
   return dialect !== 'forward-auth' && said.length === 1 && said[0] === 'false'
 }
 
-export const BODY_NOT_THERE = refuse(
+/**
+ * The body of a request that may be asked about only.
+ *
+ * Envoy says nothing of a body that is empty: whoever says that he has sent all of it then is the caller.
+ */
+export const readBroughtBody = async (
+  exchange: Exchange,
+  dialect: Dialect | undefined,
+  limits: BodyLimits,
+): Promise<Buffer | Refusal> => {
+  if (!bringsBody(dialect, exchange.head)) return BODY_NOT_THERE
+  const body = await readBody(exchange, limits)
+  return dialect !== undefined && !isRefusal(body) && body.length === 0 ? BODY_NOT_THERE : body
+}
+
+const BODY_NOT_THERE = refuse(
   'bind',
   'bad_request',
   'the mapping reads the body, which is not sent to a listener of this kind',

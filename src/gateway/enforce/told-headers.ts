@@ -24,14 +24,16 @@ export const createHeaderChanges = (
 ): ((request: CanonicalRequest, given: readonly string[], forwardCredential: boolean) => HeaderChanges) => {
   const always = [...MISLEADING, ...controlledHeaders, 'sallyport-assertion', 'sallyport-task']
   const credentials = carriers.flatMap((carrier) => {
-    if (carrier.kind === 'authorization') return ['authorization']
+    if (carrier.kind === 'authorization') return ['authorization', 'dpop']
     return carrier.kind === 'header' ? [carrier.name.toLowerCase()] : []
   })
   const cookies = new Set(carriers.flatMap((carrier) => (carrier.kind === 'cookie' ? [carrier.name] : [])))
   return (request, given, forwardCredential) => {
     const set = new Set(given.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
     const remove = new Set(forwardCredential ? always : [...always, ...credentials])
-    const cookie = forwardCredential || cookies.size === 0 ? UNCHANGED : changedCookie(request, cookies)
+    for (const name of request.names) if (name.startsWith('sallyport-')) remove.add(name)
+    // The gateway's own cookies are never the application's.
+    const cookie = changedCookie(request, forwardCredential ? NONE : cookies)
     if (cookie === null) remove.add('cookie')
     return {
       set: typeof cookie === 'string' && !set.has('cookie') ? ['Cookie', cookie] : [],
@@ -40,6 +42,7 @@ export const createHeaderChanges = (
   }
 }
 
+const NONE: ReadonlySet<string> = new Set()
 const UNCHANGED = Symbol('no cookie is to be removed')
 
 /** Null when nothing remains. */

@@ -235,6 +235,31 @@ describe('a listener that speaks authzen', () => {
     assert.deepEqual(answerIn(await asked([`X-Api-Key: ${city.credentials.apiKey}`])), { decision: true })
   })
 
+  test('goes on to answer about a subject whose credentials are refused, and about others, by the engine', async () => {
+    const question = { subject: ALICE, action: READ, resource: { type: 'record', id: 'marked' } }
+    const asked = async (listener: number, subject: object) => {
+      const headers = listener === 1 ? [`X-Api-Key: ${city.credentials.apiKey}`] : []
+      const response = await post(EVALUATION, { ...question, subject }, { listener, headers })
+      return [response.status, recordsOf(response)[0]?.source]
+    }
+    for (const listener of [0, 1])
+      assert.deepEqual([await asked(listener, ALICE), await asked(listener, ALICE)].at(-1), [200, 'grant'])
+    const revoked = await fetch(`http://${gateway.admin}/v1/revocations`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${city.credentials.adminToken}`,
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ subject: 'user::alice', effect: 'credentials' }),
+    })
+    assert.equal(revoked.status, 201)
+    for (const listener of [0, 1]) {
+      assert.deepEqual(await asked(listener, ALICE), [200, 'engine'])
+      assert.equal((await asked(listener, BOB))[0], 200)
+      assert.equal((await asked(listener, ALICE))[0], 200)
+    }
+  })
+
   test('answers nobody else, and nothing else', async () => {
     const question = { subject: ALICE, action: READ, resource: RECORD }
     assert.equal((await post(EVALUATION, question, { listener: 2 })).status, 403)

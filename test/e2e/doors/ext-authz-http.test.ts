@@ -13,6 +13,11 @@ const LISTENERS = `
 const MORE_ROUTES = `defaults: { host: ${HOST}, upstream: core, engine: city, authenticate: [staff, browser] }
 routes:
   - { name: open, match: "GET /public/{*rest}", access: public }
+  - name: optional
+    match: POST /optional
+    evaluation:
+      action: pay
+      resource: { type: Place, id: optional, properties: { to: "$has(body.to) ? body.to : ''" } }
   - { name: where, match: GET /where, evaluation: { action: read, resource: { type: Place, id: $request.ip, properties: { scheme: $request.scheme } } } }
 `
 
@@ -125,12 +130,49 @@ describe('a listener that speaks ext-authz-http', () => {
     }
   })
 
+  test('does not take an empty body for the whole one because the caller says so', async () => {
+    const headers = ['Content-Type: application/x-www-form-urlencoded', 'X-Envoy-Auth-Partial-Body: false']
+    const { status, record } = await ask({ method: 'POST', target: '/optional', headers })
+    assert.deepEqual([status, record.code], [400, 'bad_request'])
+  })
+
   test('takes the scheme that Envoy passes on', async () => {
     assert.deepEqual((await ask({ target: '/where' })).record.resource, {
       type: 'Place',
       id: '203.0.113.9',
       properties: { scheme: 'https' },
     })
+  })
+})
+
+describe('where callers are known by no cookie of the application, a listener that speaks ext-authz-http', () => {
+  let gateway: TestGateway
+  let city: City
+  before(async () => {
+    const settings = {
+      listeners: `[{ bind: 127.0.0.1:0, speaks: ext-authz-http, ${TRUSTED} }]`,
+      authenticators: `
+  staff: { type: jwt, issuer: https://idp.test, audience: city, jwksFile: staff.json }
+  browser: { type: jwt, issuer: https://login.test, audience: city, jwksFile: browser.json, header: X-Login, prefix: "web|" }
+  partners: { type: api-key, keysFile: keys.yaml }`,
+    }
+    city = await buildCity({ upstream: 'http://127.0.0.1:9', settings })
+    gateway = await startTestGateway(city.world, { env: city.env })
+  })
+  after(() => gateway.close())
+
+  test('has the cookies of a session of the gateway and proofs of possession kept from the application', async () => {
+    const question = (cookie: string): string =>
+      `GET /accounts/7 HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${tokenOf(city, 'alice')}\r\n${cookie}\r\n\r\n`
+    const some = await askAt(
+      gateway,
+      portOf(gateway, 0),
+      question('Cookie: a=1; __Host-sallyport-web=sealed; b=2'),
+    )
+    assert.deepEqual([some.status, some.response.header('cookie')], [200, ['a=1; b=2']])
+    const all = await askAt(gateway, portOf(gateway, 0), question('Cookie: __Host-sallyport-web.0=sealed'))
+    const removed = (all.response.header('x-envoy-auth-headers-to-remove')[0] ?? '').split(',')
+    for (const name of ['cookie', 'dpop']) assert.ok(removed.includes(name), name)
   })
 })
 

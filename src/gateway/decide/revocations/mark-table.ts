@@ -51,6 +51,8 @@ interface Slot {
 }
 
 interface Judged {
+  /** Who asks by AuthZEN has one credential, and asks about many subjects. */
+  readonly subject: Subject
   readonly changes: number
   readonly mark: Mark | undefined
 }
@@ -162,11 +164,11 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
       if (refusing === 0 || credential.type === 'anonymous') return undefined
       const known = judged.get(credential)
       // A judgement lasts until the marks change; one that has expired since is looked at again.
-      if (known !== undefined && known.changes === changes) {
+      if (known !== undefined && known.changes === changes && known.subject === subject) {
         if (known.mark === undefined || nowMs < known.mark.expiresAtMs) return known.mark
       }
       const mark = judge(subject, credential, nowMs)
-      judged.set(credential, { changes, mark })
+      judged.set(credential, { subject, changes, mark })
       return mark
     },
     marks: () => [...marks.values()].sort((left, right) => comparePositions(left.id, right.id)),

@@ -22,10 +22,14 @@ export const nextPosition = (last: Position, nowMs: number): Position => {
   return nowMs > lastMs ? `${nowMs}-0` : `${lastMs}-${lastNumber + 1}`
 }
 
-/** One that no other worker makes in the same millisecond; not before `position`. */
+/**
+ * One that no other worker makes in the same millisecond; after `position`.
+ *
+ * Each is less than 200 more than the one before: a number that grew any faster would soon be compared wrongly.
+ */
 export const positionOf = (position: Position, worker: number): Position => {
   const [ms, number] = parts(position)
-  return `${ms}-${(number + 1) * MAX_WORKERS + worker}`
+  return `${ms}-${(Math.floor(number / MAX_WORKERS) + 1) * MAX_WORKERS + worker}`
 }
 
 const MAX_WORKERS = 100

@@ -77,6 +77,20 @@ describe('a logout', () => {
     assert.equal(await isIn(visitor), false)
   })
 
+  test('that is repeated with the same old cookie ends it once only, so that marks cannot be used up', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'alice')
+    const thief = visitor.copy()
+    const { id } = await openSession(world, visitor)
+    const ended = () => world.gateway.records().filter((record) => Object(record.mark).target === id)
+    await visitor.ask(`${world.url}/.sallyport/logout`)
+    assert.equal(ended().length, 1)
+    for (let count = 0; count < 3; count += 1)
+      assert.equal((await thief.copy().ask(`${world.url}/.sallyport/logout`)).status, 303)
+    assert.equal(ended().length, 1)
+    assert.equal(await isIn(thief), false)
+  })
+
   test('of nobody is one too', async () => {
     const out = await newVisitor().ask(`${world.url}/.sallyport/logout`)
     assert.equal(out.status, 303)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Credential } from '../../../../src/core/identity.ts'
-import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import type { Mark, MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import type { MarkPeers, PeerListener } from '../../../../src/gateway/decide/revocations/mark-peers.ts'
 import type { GrantFacts } from '../../../../src/gateway/decide/revocations/mark-table.ts'
 import { allow, localFeed, questionOf, START_S, world } from '../decide-world.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -63,6 +64,33 @@ describe('a mark', () => {
     clock.setWall(clock.nowMs() - 3_600_000)
     await feed.publish(DRAFT)
     assert.equal(feed.voids(FACTS, held), true)
+  })
+
+  it('of another worker comes after what is held, however many came in the same millisecond', async () => {
+    const peers = peersOf(1)
+    const feed = localFeed(manualClock(), { peers, maxMarks: 1000 })
+    for (let count = 0; count < 200; count += 1) {
+      const published = await feed.publish({ ...DRAFT, kind: 'task', target: `own-${count}` })
+      assert.ok('mark' in published)
+      assert.match(published.mark.id, /^\d+-\d{1,9}$/)
+    }
+    const held = feed.position()
+    peers.tell({ ...DRAFT, id: `${START_S * 1000}-2`, issuedAtMs: 0, expiresAtMs: Number.MAX_SAFE_INTEGER })
+    assert.equal(feed.voids(FACTS, held), true)
+    const later = feed.position()
+    await feed.publish(DRAFT)
+    assert.equal(feed.voids(FACTS, later), true)
+  })
+
+  it('is judged for each subject that one credential stands for', async () => {
+    const feed = localFeed(manualClock())
+    const credential = credentialOf()
+    const alice = { subject: { type: 'User', id: 'alice' }, credential }
+    const bob = { subject: { type: 'User', id: 'bob' }, credential }
+    await feed.publish({ ...DRAFT, kind: 'subject', target: 'User::alice', effect: 'credentials' })
+    assert.equal(feed.refuses(bob), undefined)
+    assert.ok(feed.refuses(alice))
+    assert.equal(feed.refuses(bob), undefined)
   })
 
   it('that is withdrawn refuses nobody any more, but what it has voided stays void', async () => {
@@ -205,3 +233,19 @@ describe('deciding', () => {
     assert.equal(now().source, 'grant')
   })
 })
+
+/** Other workers, of whom one can publish. */
+const peersOf = (index: number): MarkPeers & { readonly tell: (mark: Mark) => void } => {
+  let listener: PeerListener | null = null
+  const told = async () => ({ known: 2, applied: 2 })
+  return {
+    index,
+    known: [],
+    publish: told,
+    withdraw: told,
+    listen: (next) => {
+      listener = next
+    },
+    tell: (mark) => listener?.published(mark),
+  }
+}
