@@ -343,8 +343,8 @@ const startWriter = (t: TestContext, url: string, folder: string) => {
 
 test('killed again and again while it sends, it loses no record that was kept', async (t) => {
   const remote = await collector(t)
-  remote.behave(({ ids: sent }) =>
-    sent.length % 3 === 0 ? { kind: 'take, and the answer is lost' } : { kind: 'take' },
+  remote.behave(() =>
+    remote.batches.length % 3 === 0 ? { kind: 'take, and the answer is lost' } : { kind: 'take' },
   )
   const folder = join(temporaryFolder(t), 'spool')
   const kept: string[] = []
