@@ -65,7 +65,7 @@ const addKind = (kinds: string): string => {
     (line) => line.startsWith('import ') && line > "import { dummy } from './dummy.ts'",
   )
   lines.splice(place, 0, "import { dummy } from './dummy.ts'")
-  return lines.join('\n').replace(/(AUTHENTICATOR_KINDS[^\n]*\[[^\]]*?),?(\s*\])/, '$1, dummy$2')
+  return lines.join('\n').replace(/^\] as const$/m, '  dummy,\n] as const')
 }
 
 const changedLines = (before: string, after: string): number => {
