@@ -5,6 +5,7 @@ import type { LimitsConfig, ListenerConfig, MatchConfig, MatchFlags } from '../g
 import type { RouteTable } from '../gateway/accept/route-table.ts'
 import type { TlsMaterial } from '../gateway/accept/tls.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
+import type { ProtectedResourceConfig } from '../gateway/authenticate/resource-metadata.ts'
 import type { Transmitter } from '../gateway/authenticate/signals/config.ts'
 import type { MappingPlan } from '../gateway/bind/plan.ts'
 import type { GrantsConfig, RouteGrantConfig } from '../gateway/decide/config.ts'
@@ -42,6 +43,7 @@ export interface Configuration {
   readonly engines: ReadonlyMap<string, Prepared<Engine>>
   /** Names of authenticators, one of which must know a caller before it is told `no_route`; null: none must. */
   readonly unmatched: readonly string[] | null
+  readonly protectedResources: readonly ProtectedResourceConfig[]
   readonly upstreams: ReadonlyMap<string, Prepared<OwnedUpstream>>
   readonly sinks: readonly PreparedSink[]
   readonly grants: GrantsConfig

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Settings } from '../core/settings.ts'
 import { limitsConfig, listenerConfig } from '../gateway/accept/config.ts'
 import { AUTHENTICATOR_KINDS } from '../gateway/authenticate/kinds.ts'
+import { protectedResourceConfig } from '../gateway/authenticate/resource-metadata.ts'
 import { signalsConfig } from '../gateway/authenticate/signals/config.ts'
 import { grantsConfig } from '../gateway/decide/config.ts'
 import { ENGINE_KINDS } from '../gateway/decide/engines/kinds.ts'
@@ -98,6 +99,12 @@ export const gatewaySettings = (s: Settings) => ({
     })
     .optional()
     .describe('Hides which routes exist: callers without a credential get 401, not 404; default off'),
+  protectedResources: z
+    .array(protectedResourceConfig(s))
+    .prefault([])
+    .describe(
+      'Resources whose metadata (RFC 9728) the gateway answers at /.well-known/oauth-protected-resource, and names in its challenges; default none',
+    ),
   reload: z
     .strictObject({
       requireTests: z

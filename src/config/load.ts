@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { Preparation } from '../core/settings.ts'
+import { checkResources } from '../gateway/authenticate/resource-metadata.ts'
 import { tellAskedRoutes } from './checks/asked-routes.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
 import { checkListeners } from './checks/listeners.ts'
@@ -17,7 +18,7 @@ import { createFileStore } from './file-store.ts'
 import { sortFindings } from './format-finding.ts'
 import { lint } from './lint/lint.ts'
 import { createLintable, type Lintable } from './lint/lintable.ts'
-import { child } from './parse-part.ts'
+import { below, child } from './parse-part.ts'
 import type { Loading } from './preparation.ts'
 import { inform } from './preparation.ts'
 import { prepareEntries } from './prepare-entries.ts'
@@ -62,6 +63,7 @@ const loadParts = (
 ): Omit<Configuration, 'version' | 'files'> | null => {
   const gateway = readGateway(loading, source)
   checkListeners(gateway)
+  checkResources(gateway.protectedResources, below(source, []))
   checkWorkers(gateway)
   gateway.routes.forEach(checkConfinementEntry)
   const maps = readRouteMaps(loading, gateway)
@@ -92,6 +94,7 @@ const loadParts = (
     drainTimeoutMs,
     workers: workerCount(workers),
     unmatched: gateway.unmatched,
+    protectedResources: gateway.protectedResources,
     authenticators,
     engines,
     sinks,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Secret } from '../core/secret.ts'
 import type { ListenerConfig } from '../gateway/accept/config.ts'
+import type { ProtectedResourceConfig } from '../gateway/authenticate/resource-metadata.ts'
 import type { SignalsConfig } from '../gateway/authenticate/signals/config.ts'
 import type { GrantsConfig } from '../gateway/decide/config.ts'
 import type { RevocationConfig } from '../gateway/decide/revocations/config.ts'
@@ -45,6 +46,7 @@ export interface GatewayFile {
   readonly baseline: string | null
   /** Names of authenticators; null: everybody is told that nothing is there. */
   readonly unmatched: readonly string[] | null
+  readonly protectedResources: readonly ProtectedResourceConfig[]
   readonly grants: GrantsConfig | null
   readonly revocation: RevocationConfig | null
   readonly signals: SignalsConfig | null
@@ -125,6 +127,8 @@ export const readGateway = (loading: Loading, source: YamlSource): GatewayFile =
     mode: parsedValue(parsePart(child(root, 'mode'), settings.mode)) ?? 'enforce',
     baseline: parsedValue(parsePart(child(root, 'baseline'), settings.baseline)) ?? null,
     unmatched: parsedValue(parsePart(child(root, 'unmatched'), settings.unmatched))?.authenticate ?? null,
+    protectedResources:
+      parsedValue(parsePart(child(root, 'protectedResources'), settings.protectedResources)) ?? [],
     grants: parsedValue(parsePart(child(root, 'grants'), settings.grants)),
     signals: parsedValue(parsePart(child(root, 'signals'), settings.signals)),
     revocation: parsedValue(parsePart(child(root, 'revocation'), settings.revocation)),

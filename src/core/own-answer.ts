@@ -12,6 +12,8 @@ export type OwnAnswer =
       readonly text: string
       readonly setCookies: readonly string[]
     }
+  /** A document that everybody may keep for some minutes. */
+  | { readonly kind: 'document'; readonly json: string }
   | { readonly kind: 'done' }
   /** Taken, and done; there is nothing more to say. */
   | { readonly kind: 'accepted' }

@@ -16,6 +16,7 @@ import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createEndpoints, type Endpoints, endpointRoute } from '../gateway/authenticate/endpoints.ts'
+import { pointingToMetadata, resourceDocuments } from '../gateway/authenticate/resource-metadata.ts'
 import {
   createSignals,
   type SeenTokens,
@@ -87,6 +88,8 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
     accepted.dialect !== 'forward-auth' || isRefusal(bound)
       ? bound
       : (findForgery(accepted, bound, controlledHeaders) ?? bound)
+  const documents = resourceDocuments(configuration.protectedResources)
+  const documentOf = new Map(documents.map(({ route, json }) => [route, JSON.stringify(json)]))
   const unmatched = configuration.unmatched === null ? null : unmatchedRoute(configuration.unmatched)
   const enforce = createEnforce({
     upstreams: parts.upstreams,
@@ -112,11 +115,15 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       ]),
       unrepeatableHeaders: new Set([...decidedHeaders, ...carriers.flatMap(headerOf), 'authorization']),
       endpoints: withSignals(configuration, endpoints),
+      ...(documents.length === 0 ? {} : { documents }),
       unmatched,
       clock,
     }),
     serve: composeServe(configuration, endpoints, parts),
-    authenticate: createAuthenticate({ authenticators, clock, revoked: revokedBy(parts.feed) }),
+    authenticate: pointingToMetadata(
+      createAuthenticate({ authenticators, clock, revoked: revokedBy(parts.feed) }),
+      documents,
+    ),
     needsBody: ({ index }) => {
       const plan = plans[index]
       return plan !== undefined && needsBody(plan)
@@ -129,6 +136,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       const bound = bind(accepted, identity, body)
       const attached = isRefusal(bound) ? bound : parts.tasks.attach(accepted, identity, bound)
       return withoutForgeries(accepted, attached)
+      ...(documents.length === 0 ? : documents ),
     },
     bindObserved: (accepted, identity, body) =>
       withoutForgeries(accepted, bindObserved(accepted, identity, body)),
@@ -338,7 +346,7 @@ const voidedBy =
 const isBuiltIn = ({ route }: Accepted): boolean => route.index < 0
 
 /** What Sallyport answers itself asks nothing and sets nothing. */
-const asItCame = ({ request }: Accepted): Bound => ({
+const asItCame = ({ request }: Accepted, json?: string): Bound => ({
   accessRequests: [],
   batch: false,
   cacheable: false,
@@ -346,6 +354,7 @@ const asItCame = ({ request }: Accepted): Bound => ({
   headers: [],
   inputs: {},
   body: null,
+  ...(json === undefined ? {} : { answer: { kind: 'document', json } as const }),
 })
 
 const headerOf = (carrier: Carrier): readonly string[] => (carrier.kind === 'header' ? [carrier.name] : [])

@@ -77,6 +77,14 @@ describe('the pages of the authenticators', () => {
     assert.deepEqual(await mistakesOf(sound, { 'keys.yaml': keys }), [])
   })
 
+  test('what tells clients where to get tokens loads', async () => {
+    const [resources = ''] = blocksOf(read('authenticators/README.md'), 'yaml-gateway')
+    assert.match(resources, /^protectedResources:/)
+    assert.deepEqual(await mistakesOf(`${sound}${resources}`), [])
+    const twice = resources.replace(/ {2}- resource(?:.*\n)+/, '$&$&')
+    assert.equal((await mistakesOf(`${sound}${twice}`)).length, 1)
+  })
+
   test('what a route may require loads', async () => {
     const [require = ''] = blocksOf(read('authenticators/README.md'), 'yaml')
     const routes = String(SOUND[ROUTES]).replace(

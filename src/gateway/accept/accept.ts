@@ -36,12 +36,21 @@ export interface AcceptDeps {
   readonly unrepeatableHeaders?: ReadonlySet<string>
   /** By path: what authenticators answer themselves, and by which methods. */
   readonly endpoints?: ReadonlyMap<string, { readonly route: Route; readonly methods: ReadonlySet<string> }>
+  /** Documents that the gateway answers itself on one host, whatever route is for their path. */
+  readonly documents?: readonly OwnDocument[]
   /** Takes what no route is for, so that the caller is asked who it is first; null: refused at once. */
   readonly unmatched?: Route | null
   readonly clock: Clock
 }
 
 const UNKNOWN_DOOR = createDoor({ trustedProxies: [] })
+
+/** A path of one host, and the route that answers it. */
+export interface OwnDocument {
+  readonly authority: string
+  readonly path: string
+  readonly route: Route
+}
 
 /** What is known once every part of the head has its one spelling. */
 interface Parts {
@@ -164,9 +173,11 @@ const chooseRoute = (
   request: CanonicalRequest,
   { host, target }: Parts,
 ): Accepted | RefusedRequest => {
-  const { table, endpoints = NO_ENDPOINTS } = deps
+  const { table, endpoints = NO_ENDPOINTS, documents } = deps
   const { method, path, headers } = request
   if (isReservedPath(path)) return chooseBuiltin(request, target.needs, endpoints)
+  const document = documents === undefined ? undefined : ownDocument(documents, request)
+  if (document !== undefined) return { request, route: document.route, path: NO_CAPTURES }
   const question = questionOf(request, host)
   const preflight = readPreflight(method, headers)
   const asked = preflight === null ? null : table.find({ ...question, method: preflight.method })
@@ -183,6 +194,15 @@ const chooseAuthzen = (request: CanonicalRequest, route: Route): Accepted | Refu
     return { ...accepted, route: { ...route, access: 'public', authenticate: [] } }
   const isQuestion = path === AUTHZEN_PATHS.evaluation || path === AUTHZEN_PATHS.evaluations
   return isQuestion && method === 'POST' ? { ...accepted, route } : refusedWith(NO_ROUTE, request)
+}
+
+const ownDocument = (
+  documents: readonly OwnDocument[],
+  { method, path, authority }: CanonicalRequest,
+): OwnDocument | undefined => {
+  // They are all below `/.well-known/`.
+  if (path.charCodeAt(1) !== 0x2e || (method !== 'GET' && method !== 'HEAD')) return undefined
+  return documents.find((each) => each.path === path && each.authority === authority.toLowerCase())
 }
 
 /** What the gateway answers itself is not here: an allow would send it to the application. */

@@ -10,6 +10,7 @@ export const JWKS_ROUTE = 'sallyport-jwks'
 /** Answers a route that the gateway serves itself. */
 export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal => {
   const { exchange, accepted, decisionId, bound } = passage
+  if (bound.answer?.kind === 'document') return answerDocument(passage, bound.answer.json)
   if (bound.answer !== undefined) return answerOwn(passage, bound.answer)
   const { cors } = accepted.route
   if (cors !== undefined) {
@@ -21,7 +22,11 @@ export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal =>
   if (accepted.route.name !== JWKS_ROUTE) {
     return refuse('enforce', 'internal', `route ${accepted.route.name} has no upstream`)
   }
-  const body = Buffer.from(jwks)
+  return answerDocument(passage, jwks)
+}
+
+const answerDocument = ({ exchange, decisionId }: Passage, json: string): true => {
+  const body = Buffer.from(json)
   exchange.reply.head(200, '', [
     ...['Content-Type', 'application/json', 'Content-Length', String(body.length)],
     ...['Cache-Control', 'public, max-age=300', 'X-Content-Type-Options', 'nosniff'],
@@ -34,7 +39,9 @@ export const answerBuiltIn = (passage: Passage, jwks: string): true | Refusal =>
 /** 303: a browser sends what follows with GET, whatever brought it here. */
 const STATUS_OF = { redirect: 303, page: 200, done: 200, accepted: 202 } as const
 
-const answerOwn = ({ exchange, decisionId }: Passage, answer: OwnAnswer): true => {
+type BrowserAnswer = Exclude<OwnAnswer, { readonly kind: 'document' }>
+
+const answerOwn = ({ exchange, decisionId }: Passage, answer: BrowserAnswer): true => {
   const body = answer.kind === 'page' ? Buffer.from(pageOf(answer)) : null
   exchange.reply.head(STATUS_OF[answer.kind], '', [
     ...(answer.kind === 'redirect' ? ['Location', answer.location] : []),
