@@ -132,11 +132,10 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       readBroughtBody(exchange, dialects.get(exchange.head.listener), bodyLimits(configuration)),
     bind: (accepted, identity, body) => {
       if (accepted.route === unmatched) return NO_ROUTE
-      if (isBuiltIn(accepted)) return asItCame(accepted)
+      if (isBuiltIn(accepted)) return asItCame(accepted, documentOf.get(accepted.route))
       const bound = bind(accepted, identity, body)
       const attached = isRefusal(bound) ? bound : parts.tasks.attach(accepted, identity, bound)
       return withoutForgeries(accepted, attached)
-      ...(documents.length === 0 ? : documents ),
     },
     bindObserved: (accepted, identity, body) =>
       withoutForgeries(accepted, bindObserved(accepted, identity, body)),
