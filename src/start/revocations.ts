@@ -105,6 +105,8 @@ export const createRevocations = ({
     }
     return {
       commit: () => {
+        // What was published while this was prepared.
+        started.feed.adopt(feed.list())
         feed.switchTo(started.feed)
         closeRedis()
         closeRedis = started.close

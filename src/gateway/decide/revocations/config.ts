@@ -39,7 +39,9 @@ export const revocationConfig = (s: Settings) =>
       .min(100)
       .max(10_000_000)
       .default(100_000)
-      .describe('How many marks may be in force, default 100000; no more are taken then.'),
+      .describe(
+        'How many marks may be in force, default 100000; no more are taken then. The last quarter is for those who revoke: not for what callers cause, such as by signing in and out.',
+      ),
   })
 
 export type RevocationConfig = z.infer<ReturnType<typeof revocationConfig>>

@@ -3,7 +3,7 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { OnPublished, Published, RevocationFeed } from './feed.ts'
 import { createListeners } from './listeners.ts'
-import { type Mark, type MarkDraft, MIN_MARK_LIFE_MS } from './mark.ts'
+import { type Mark, type MarkDraft, MIN_MARK_LIFE_MS, mostMarks } from './mark.ts'
 import type { MarkFile } from './mark-file.ts'
 import type { MarkPeers, Told } from './mark-peers.ts'
 import { createMarkTable } from './mark-table.ts'
@@ -69,8 +69,8 @@ export const createLocalFeed = (options: LocalFeedOptions): RevocationFeed => {
     refuses: (identity) => table.refuses(identity, clock.nowMs()),
     publish: async (draft) => {
       table.forget(clock.nowMs())
-      if (table.marks().length >= options.maxMarks)
-        return { failed: `${options.maxMarks} marks are in force` }
+      const most = mostMarks(draft, options.maxMarks)
+      if (table.size() >= most) return { failed: `${most} marks are in force` }
       const mark = markOf(draft, idOf(clock.nowMs()), clock.nowMs(), options.markLifeMs)
       const failed = file?.add(mark) ?? null
       // In force all the same: a full disk must not keep somebody in.

@@ -44,3 +44,10 @@ export const MIN_MARK_LIFE_MS = 24 * 60 * 60 * 1000
 
 /** `Type::id`, as marks name subjects and resources. */
 export const entityName = ({ type, id }: Pick<Subject, 'type' | 'id'>): string => `${type}::${id}`
+
+/** Callers can cause as many marks by these as they like: by another context, by signing in and out, by tasks. */
+const CAUSED_BY_CALLERS = /^(?:gateway|authenticate|upstream:.*)$/
+
+/** How many marks may be in force for one more of this origin: callers leave a quarter to those who revoke. */
+export const mostMarks = ({ by }: Pick<MarkDraft, 'by'>, maxMarks: number): number =>
+  CAUSED_BY_CALLERS.test(by) ? Math.floor(maxMarks * 0.75) : maxMarks

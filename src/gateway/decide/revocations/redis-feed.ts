@@ -9,7 +9,7 @@ import { type FeedEntry, idOf, type PlacedEntry, readEntries, writtenEntry } fro
 import { ADD, BEAT } from './feed-scripts.ts'
 import { createListeners } from './listeners.ts'
 import { markOf } from './local-feed.ts'
-import type { Mark } from './mark.ts'
+import { type Mark, mostMarks } from './mark.ts'
 import { createMarkTable } from './mark-table.ts'
 import { comparePositions, heldOf, type Position, START } from './position.ts'
 
@@ -40,6 +40,8 @@ export interface RedisFeed extends RevocationFeed {
   /** Applies what another connection read; contiguous, from our position on or before it. */
   readonly take: (reply: unknown) => void
   readonly streamKey: string
+  /** Marks that came into force elsewhere since it was made; they are published with the next heartbeat. */
+  readonly adopt: (marks: readonly Mark[]) => void
   /** True when the Redis may drop the feed to make room. */
   readonly evicts: () => boolean
 }
@@ -121,8 +123,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     fresh.push(mark)
   }
 
-  const add = async (entry: FeedEntry): Promise<Position | 'full'> => {
-    const args = [...writtenEntry(entry, mac), String(options.maxMarks)]
+  const add = async (entry: FeedEntry, most = options.maxMarks): Promise<Position | 'full'> => {
+    const args = [...writtenEntry(entry, mac), String(most)]
     const commands: [string, ...Argument[]][] = [['EVAL', ADD, 3, keys.meta, keys.marks, keys.ids, ...args]]
     const [reply] = await link.batch(commands)
     if (typeof reply !== 'string') throw new Error('a reply that is no position')
@@ -239,9 +241,10 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     if (asOfUs === null) return { failed: 'the revocation feed has not been heard yet' }
     const issuedAtMs = Math.ceil(Math.max(clock.nowMs(), nowMs()))
     const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
+    const most = mostMarks(mark, options.maxMarks)
     try {
-      const at = await add({ mark })
-      if (at === 'full') return { failed: `${options.maxMarks} marks are in force` }
+      const at = await add({ mark }, most)
+      if (at === 'full') return { failed: `${most} marks are in force` }
       options.onPublished('published', mark, mark.by)
       const known = await appliedBy(at)
       const isApplied = comparePositions(position, at) >= 0
@@ -284,6 +287,13 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     beat,
     take: (reply) => takeEntries(readEntries(reply, mac)),
     streamKey: keys.marks,
+    adopt: (marks) => {
+      for (const mark of marks) {
+        if (table.has(mark.id) || withdrawn.has(mark.id)) continue
+        table.apply(mark, START)
+        mustRepublish = true
+      }
+    },
     evicts: () => evicts,
     freshness,
     position: () => held,

@@ -72,15 +72,43 @@ export const createRedaction = (
     // A record is JSON, but for fields that are undefined, which its interface cannot say.
     let redacted = record as unknown as JsonObject
     for (const path of places) redacted = concealAt(redacted, path, hashes.of)
-    const { inputs, request, detail } = redacted as unknown as DecisionRecord
+    const { inputs, request, detail, adminReason, advice, mark } = redacted as unknown as DecisionRecord
     return {
       ...(redacted as unknown as DecisionRecord),
       ...(inputs === undefined ? {} : { inputs: concealKnown(inputs, hashes) as JsonObject }),
       ...(record.errors === undefined ? {} : { errors: record.errors.map(withoutText) }),
       ...(detail === undefined ? {} : { detail: concealIn(detail, hashes) }),
+      ...(adminReason === undefined ? {} : { adminReason: concealIn(adminReason, hashes) }),
+      ...(advice === undefined ? {} : { advice: advice.map((text) => concealIn(text, hashes)) }),
+      ...(mark === undefined ? {} : { mark: concealMark(mark, paths, hashes) }),
       request: { ...request, ...concealPath(request.path, hashes) },
     }
   }
+}
+
+/** What a mark is about stands in records under these places. */
+const MARKED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['subject', ['subject', 'id']],
+  ['resource', ['resource', 'id']],
+  ['credential', ['credential', 'id']],
+  ['task', ['context', 'task', 'id']],
+])
+
+/** A mark names its target where no question does; a person's word why may name it, too. */
+const concealMark = (
+  mark: NonNullable<DecisionRecord['mark']>,
+  paths: readonly RedactPath[],
+  hashes: Hashes,
+): NonNullable<DecisionRecord['mark']> => {
+  const place = MARKED.get(mark.kind)
+  const isMeant = (path: readonly string[]): boolean =>
+    path.length <= (place?.length ?? 0) && path.every((key, index) => key === place?.[index])
+  const bare = paths.map((path) => (path[0] === 'evaluations' ? path.slice(1) : path))
+  if (!bare.some((path) => path.length > 0 && isMeant(path))) return mark
+  const at = place?.length === 2 && place[0] !== 'credential' ? mark.target.indexOf('::') : -1
+  const idAt = at < 0 ? 0 : at + 2
+  const target = `${mark.target.slice(0, idAt)}${hashes.of(mark.target.slice(idAt))}`
+  return { ...mark, target, reason: concealIn(mark.reason, hashes) }
 }
 
 /** The subject stands in the record a second time, where the route has added to it. */

@@ -82,6 +82,20 @@ describe('a mark', () => {
     assert.equal(feed.voids(FACTS, later), true)
   })
 
+  it('is always taken from operators, however many marks callers cause', async () => {
+    const feed = localFeed(manualClock(), { maxMarks: 100 })
+    const failed: string[] = []
+    for (const by of ['gateway', 'authenticate', 'upstream:bank', 'gateway']) {
+      for (let count = 0; count < 100; count += 1) {
+        const published = await feed.publish({ ...DRAFT, kind: 'grant', target: `${by}-${count}`, by })
+        if ('failed' in published) failed.push(published.failed)
+      }
+    }
+    assert.ok(failed.length > 300)
+    assert.ok('mark' in (await feed.publish({ ...DRAFT, by: 'oncall' })))
+    assert.ok('mark' in (await feed.publish({ ...DRAFT, by: 'signals:idp' })))
+  })
+
   it('is judged for each subject that one credential stands for', async () => {
     const feed = localFeed(manualClock())
     const credential = credentialOf()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import type { Mark, MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
 import type { GrantFacts } from '../../../../src/gateway/decide/revocations/mark-table.ts'
 import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
 import { linkTo, PREFIX, reachable, replicaOf } from './redis-world.ts'
@@ -194,6 +194,26 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.equal(a.feed.evicts(), true)
     assert.equal(a.feed.freshness(), 'stale')
     assert.notEqual(a.feed.status().unready, null)
+  })
+
+  test('takes over marks that were published elsewhere while it was prepared', async (t) => {
+    const redis = await redisFor(t)
+    const a = replicaOf(await linkTo(t, redis.port))
+    const b = replicaOf(await linkTo(t, redis.port))
+    assert.equal(await a.feed.beat(), null)
+    const nowMs = a.clock.nowMs()
+    const mark: Mark = {
+      ...DRAFT,
+      ...{ id: `${nowMs}-7`, kind: 'subject', target: 'User::mallory', effect: 'credentials' },
+      ...{ issuedAtMs: nowMs, expiresAtMs: Number.MAX_SAFE_INTEGER },
+    }
+    a.feed.adopt([mark])
+    const credential = { type: 'jwt', authenticator: 'staff', id: 'j', digest: 'd' }
+    const mallory = { subject: { type: 'User', id: 'mallory' }, credential }
+    assert.equal(a.feed.refuses(mallory)?.id, mark.id)
+    assert.equal(await a.feed.beat(), null)
+    assert.equal(await b.feed.beat(), null)
+    assert.equal(b.feed.refuses(mallory)?.id, mark.id)
   })
 
   test('refuses more marks than it may hold', async (t) => {

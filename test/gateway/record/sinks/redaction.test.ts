@@ -38,6 +38,28 @@ describe('redaction', () => {
     assert.deepEqual(redacted.subject, { type: 'User', id: 'alice' })
   })
 
+  test('replaces what a mark is about where that is replaced in questions', () => {
+    const mark = { id: '1-0', effect: 'grants', by: 'oncall', expires: '' }
+    const marked = (kind: string, target: string, reason: string, ...paths: readonly string[]) => {
+      const redacted = redact(record({ mark: { ...mark, kind, target, reason } }), ...paths).mark
+      return [redacted?.target, redacted?.reason]
+    }
+    const name = 'User::mallory::x'
+    const hash = hashOf('mallory::x')
+    for (const path of ['subject', 'subject.id', 'evaluations.subject.id'])
+      assert.deepEqual(marked('subject', name, 'mallory::x left', path), [`User::${hash}`, `${hash} left`])
+    for (const path of ['subject.properties', 'subject.id.more', 'resource.id'])
+      assert.deepEqual(marked('subject', name, 'left', path), [name, 'left'])
+    assert.deepEqual(marked('credential', 'k::77', '', 'credential.id'), [hashOf('k::77'), ''])
+    assert.deepEqual(marked('session', 's-1', '', 'credential.id'), ['s-1', ''])
+  })
+
+  test('replaces a value in what an engine says about it', () => {
+    const said = { adminReason: 'alice is no owner', advice: ['tell alice'] }
+    const { adminReason, advice } = redact(record(said), 'subject.id')
+    assert.deepEqual([adminReason, advice], [`${hashOf('alice')} is no owner`, [`tell ${hashOf('alice')}`]])
+  })
+
   test('changes nothing where its path leads nowhere, and never the record itself', () => {
     const before = record()
     const text = JSON.stringify(before)
