@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { startBank } from '../demo/bank.ts'
 import { prepareDemoDirectory } from '../demo/demo-directory.ts'
-import { findRecord } from '../demo/find-record.ts'
+import { findEnd, findRecord } from '../demo/find-record.ts'
+import { revokeBy } from '../demo/revoke-by.ts'
 import { startTokenMint } from '../demo/token-mint.ts'
 import { tryItLines } from '../demo/try-it.ts'
 import { runWalkthrough } from '../demo/walkthrough.ts'
@@ -15,6 +16,7 @@ import { createLog } from './log.ts'
 /** The folder that holds `config/` and `policies/`. */
 const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
 const WALKTHROUGH_TIMEOUT_MS = 60_000
+const RECORD_TIMEOUT_MS = 10_000
 
 type Cleanup = () => Promise<unknown>
 
@@ -55,18 +57,21 @@ const runDemo = async (io: CommandIo, once: boolean, cleanups: Cleanup[]): Promi
     return EXIT.usage
   }
   cleanups.push(gateway.close)
-  const { gatewayUrl, decisionsFile } = directory
+  const { gatewayUrl, decisionsFile, adminUrl, adminTokenFile } = directory
+  const signal = AbortSignal.timeout(WALKTHROUGH_TIMEOUT_MS)
   const wentWell = await runWalkthrough({
     gatewayUrl,
     mint: mint.mint,
     partnerKey,
     readRecord: (decisionId) => findRecord(decisionsFile, decisionId),
+    readEnd: (decisionId) => findEnd(decisionsFile, decisionId, AbortSignal.timeout(RECORD_TIMEOUT_MS)),
+    revoke: revokeBy({ adminUrl, adminTokenFile, signal }),
     write: io.out,
     colour: io.colour,
-    signal: AbortSignal.timeout(WALKTHROUGH_TIMEOUT_MS),
+    signal,
   })
   if (stop !== null) {
-    io.out(tryItLines({ gatewayUrl, mintUrl: mint.url, partnerKey, decisionsFile }))
+    io.out(tryItLines({ gatewayUrl, mintUrl: mint.url, partnerKey, decisionsFile, adminUrl, adminTokenFile }))
     await stop
   }
   return wentWell ? EXIT.ok : EXIT.findings

@@ -25,6 +25,7 @@ export interface DemoDirectory {
   /** With the host name that the route map asks for. */
   readonly gatewayUrl: string
   readonly adminUrl: string
+  readonly adminTokenFile: string
   /** Deletes the directory. */
   readonly remove: () => Promise<void>
 }
@@ -59,6 +60,7 @@ export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promi
       decisionsFile: join(path, 'log', 'decisions.ndjson'),
       gatewayUrl: `http://${gateway.replace('127.0.0.1', 'localhost')}`,
       adminUrl: `http://${admin}`,
+      adminTokenFile: join(path, 'config', 'secrets', 'admin-token'),
       remove,
     }
   } catch (error) {

@@ -4,6 +4,8 @@ export const tryItLines = (demo: {
   readonly mintUrl: string
   readonly partnerKey: string
   readonly decisionsFile: string
+  readonly adminUrl: string
+  readonly adminTokenFile: string
 }): string => {
   const { gatewayUrl, mintUrl } = demo
   const as = (name: string): string => `-H "Authorization: Bearer $(curl -s '${mintUrl}/token/${name}')"`
@@ -21,6 +23,12 @@ Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens. Try:
   curl -iN -H 'X-Api-Key: ${demo.partnerKey}' ${gatewayUrl}/ticker
   curl -iN ${as('alice')} ${upgrade} ${gatewayUrl}/desk
   curl -i --path-as-is ${as('alice')} ${gatewayUrl}/accounts/1001/../2001
+
+The ticker and the desk run until what they live on is taken back:
+
+  export SALLYPORT_ADMIN_TOKEN="$(cat ${demo.adminTokenFile})"
+  ./bin/sallyport revoke --admin ${demo.adminUrl} --subject Partner::acme
+  ./bin/sallyport revoke --admin ${demo.adminUrl} --subject User::alice
 
 Every decision is in ${demo.decisionsFile}
 `

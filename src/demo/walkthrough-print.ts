@@ -27,6 +27,8 @@ const SHOWN = [
   'policyVersion',
   'reasons',
   'latencyUs',
+  'follows',
+  'stream',
 ] as const
 
 const MAX_BODY = 200
@@ -42,7 +44,15 @@ export const printRequest = ({ title, request }: Step, number: number, paint: Pa
     ...Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     ...(request.json === undefined ? [] : [JSON.stringify(request.json)]),
   ]
-  const lines = [paint('cyan', `> ${request.method} ${request.path}`), ...carries.map((line) => `> ${line}`)]
+  const revokes =
+    request.thenRevoke === undefined
+      ? []
+      : [paint('cyan', `$ sallyport revoke --subject ${request.thenRevoke}`) + '  # while it runs']
+  const lines = [
+    paint('cyan', `> ${request.method} ${request.path}`),
+    ...carries.map((line) => `> ${line}`),
+    ...revokes,
+  ]
   return `\n${paint('bold', `${String(number).padStart(2)}  ${title}`)}\n${indent(lines)}`
 }
 
@@ -60,11 +70,15 @@ const showValue = (name: string, value: JsonValue): string => {
   return name === 'policyVersion' && text.length > MAX_VERSION ? `${text.slice(0, MAX_VERSION)}…"` : text
 }
 
-export const printRecord = (record: JsonObject | null, paint: Paint): string => {
+export const printRecord = (
+  record: JsonObject | null,
+  paint: Paint,
+  heading = 'the decision record says',
+): string => {
   if (record === null) return indent([paint('red', 'there is no decision record')])
   const important = new Set<string>(['decision', 'reasons', 'source'])
   return indent([
-    paint('dim', 'the decision record says'),
+    paint('dim', heading),
     ...SHOWN.flatMap((name) => {
       const value = record[name]
       if (value === undefined) return []

@@ -11,6 +11,9 @@ export interface Answer {
   readonly tookMs: number
 }
 
+/** Ends what has been granted to a subject, `Type::id`. */
+export type Revoke = (subject: string) => Promise<void>
+
 const DEADLINE_MS = 10_000
 
 /** The key is any: it only shows that the answer belongs to the question. */
@@ -37,7 +40,7 @@ export const headersOf = (
 export const createAgent = (): Agent => new Agent({ keepAlive: true, maxSockets: 1 })
 
 /**
- * Sends one request, its path untouched, and reads the answer.
+ * Sends one request, its path untouched, reads the answer, and revokes where the step says so.
  *
  * @param base such as `http://localhost:8080`: its host is the `Host`, but the connection goes to 127.0.0.1.
  */
@@ -45,14 +48,13 @@ export const sendStep = (
   step: StepRequest,
   base: URL,
   headers: Readonly<Record<string, string>>,
-  agent: Agent,
-  signal: AbortSignal,
+  { agent, revoke, signal }: { readonly agent: Agent; readonly revoke: Revoke; readonly signal: AbortSignal },
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const startedMs = performance.now()
     const body = step.json === undefined ? undefined : JSON.stringify(step.json)
     const sent = request({
-      agent: step.firstChunkOnly === true || step.webSocket === true ? false : agent,
+      agent: isShort(step) ? agent : false,
       host: '127.0.0.1',
       port: base.port,
       method: step.method,
@@ -76,7 +78,7 @@ export const sendStep = (
       })
     }
     sent.on('response', (response) => {
-      readBody(response, step.firstChunkOnly === true).then((text) => finish(response, text), reject)
+      readBody(response, step, revoke).then((text) => finish(response, text), reject)
     })
     sent.on('upgrade', (response, socket, behind) => {
       readMessage(socket, behind).then((text) => finish(response, text), reject)
@@ -84,12 +86,21 @@ export const sendStep = (
     sent.end(body)
   })
 
-const readBody = async (response: IncomingMessage, firstChunkOnly: boolean): Promise<string> => {
+/** A connection on which an answer never ends by itself is not used again. */
+const isShort = ({ firstChunkOnly, webSocket, thenRevoke }: StepRequest): boolean =>
+  firstChunkOnly !== true && webSocket !== true && thenRevoke === undefined
+
+const readBody = async (
+  response: IncomingMessage,
+  { firstChunkOnly, thenRevoke }: StepRequest,
+  revoke: Revoke,
+): Promise<string> => {
   const chunks: Buffer[] = []
   // Leaving the loop early closes the connection.
   for await (const chunk of response as AsyncIterable<Buffer>) {
     chunks.push(chunk)
-    if (firstChunkOnly) break
+    if (firstChunkOnly === true) break
+    if (thenRevoke !== undefined && chunks.length === 1) await revoke(thenRevoke)
   }
   return Buffer.concat(chunks).toString('utf8')
 }

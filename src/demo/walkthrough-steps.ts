@@ -13,6 +13,8 @@ export interface StepRequest {
   readonly json?: object
   /** Hangs up after the first chunk of an answer that never ends. */
   readonly firstChunkOnly?: boolean
+  /** Once the first chunk is there, revokes the grants of this subject, `Type::id`, and reads until the answer ends. */
+  readonly thenRevoke?: string
   /** Opens a WebSocket, reads the first message and hangs up. */
   readonly webSocket?: boolean
 }
@@ -26,6 +28,8 @@ export interface StepExpectation {
   readonly reasons?: readonly string[]
   /** A part of the answer's body. */
   readonly answer?: string
+  /** What the record of the end says, of an answer that was ended. */
+  readonly end?: { readonly code: string; readonly reason: string }
 }
 
 export interface Step {
@@ -162,5 +166,28 @@ export const STEPS: readonly Step[] = [
     title: 'Nobody in particular does not get that far',
     request: { method: 'GET', path: '/desk', webSocket: true },
     expect: { status: 401, decision: 'deny', code: 'unauthenticated', source: 'authenticate' },
+  },
+  {
+    title: 'The partner watches again, access is taken back, and the ticker that runs is closed',
+    request: { method: 'GET', path: '/ticker', partner: true, thenRevoke: 'Partner::acme' },
+    expect: {
+      status: 200,
+      decision: 'allow',
+      code: 'allowed',
+      reasons: ['partner-watch'],
+      answer: 'event: rate',
+      end: { code: 'denied', reason: 'revoked' },
+    },
+  },
+  {
+    title: 'The partner comes back: nothing that was granted is left, and the engine is asked again',
+    request: { method: 'GET', path: '/ticker', partner: true, firstChunkOnly: true },
+    expect: {
+      status: 200,
+      decision: 'allow',
+      code: 'allowed',
+      source: 'engine',
+      reasons: ['partner-watch'],
+    },
   },
 ]

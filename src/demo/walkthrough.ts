@@ -9,7 +9,7 @@ import {
   printRequest,
   printVerdict,
 } from './walkthrough-print.ts'
-import { type Answer, createAgent, headersOf, sendStep } from './walkthrough-send.ts'
+import { type Answer, createAgent, headersOf, type Revoke, sendStep } from './walkthrough-send.ts'
 import { STEPS, type Step, type StepExpectation } from './walkthrough-steps.ts'
 
 export interface WalkthroughOptions {
@@ -19,6 +19,9 @@ export interface WalkthroughOptions {
   readonly partnerKey: string
   /** The decision record of an id; null when there is none. */
   readonly readRecord: (decisionId: string) => Promise<JsonObject | null>
+  /** The record of how the answer ended that the decision of this id let through; waits for it. */
+  readonly readEnd: (decisionId: string) => Promise<JsonObject | null>
+  readonly revoke: Revoke
   readonly write: (text: string) => void
   readonly colour: boolean
   readonly signal: AbortSignal
@@ -29,6 +32,8 @@ export interface WalkthroughOptions {
 interface Outcome {
   readonly answer: Answer
   readonly record: JsonObject | null
+  /** Null for what was not ended. */
+  readonly end: JsonObject | null
 }
 
 /**
@@ -78,8 +83,12 @@ const takeStep = async (
   const { as, mfa = false } = step.request
   const token = as === undefined ? null : await options.mint(as, { mfa })
   const headers = headersOf(step.request, { token, partnerKey: options.partnerKey })
-  const answer = await sendStep(step.request, new URL(options.gatewayUrl), headers, agent, options.signal)
-  return { answer, record: answer.decisionId === null ? null : await options.readRecord(answer.decisionId) }
+  const { revoke, signal } = options
+  const answer = await sendStep(step.request, new URL(options.gatewayUrl), headers, { agent, revoke, signal })
+  const { decisionId } = answer
+  if (decisionId === null) return { answer, record: null, end: null }
+  const record = await options.readRecord(decisionId)
+  return { answer, record, end: step.expect.end === undefined ? null : await options.readEnd(decisionId) }
 }
 
 const printOutcome = (step: Step, outcome: Outcome, previous: Outcome | null, paint: Paint): string => {
@@ -87,6 +96,7 @@ const printOutcome = (step: Step, outcome: Outcome, previous: Outcome | null, pa
   return [
     printAnswer(outcome.answer, paint),
     printRecord(outcome.record, paint),
+    step.expect.end === undefined ? '' : printRecord(outcome.end, paint, 'the record of the end says'),
     compared ? printComparison(timesOf(previous), timesOf(outcome), paint) : '',
     printVerdict(findSurprises(step.expect, outcome), paint),
   ].join('')
@@ -105,7 +115,10 @@ const timesOf = ({
 }
 
 /** What differs from what a step expects, one line each. */
-export const findSurprises = (expect: StepExpectation, { answer, record }: Outcome): readonly string[] => {
+export const findSurprises = (
+  expect: StepExpectation,
+  { answer, record, end }: Outcome,
+): readonly string[] => {
   const surprises: string[] = []
   const compare = (what: string, found: unknown, expected: unknown): void => {
     if (JSON.stringify(found) !== JSON.stringify(expected)) {
@@ -117,6 +130,10 @@ export const findSurprises = (expect: StepExpectation, { answer, record }: Outco
   compare('code', record?.code, expect.code)
   if (expect.source !== undefined) compare('source', record?.source, expect.source)
   if (expect.reasons !== undefined) compare('reasons', record?.reasons ?? [], expect.reasons)
+  if (expect.end !== undefined) {
+    compare('code of the end', end?.code, expect.end.code)
+    compare('reason of the end', isObject(end?.stream) ? end.stream.reason : undefined, expect.end.reason)
+  }
   if (expect.answer !== undefined && !answer.body.includes(expect.answer)) {
     surprises.push(`answer: expected it to hold ${expect.answer}`)
   }

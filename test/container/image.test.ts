@@ -20,7 +20,8 @@ import { createApiKey } from '../../src/cli/keys-new.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { type Bank, startBank } from '../../src/demo/bank.ts'
 import { type DemoDirectory, prepareDemoDirectory } from '../../src/demo/demo-directory.ts'
-import { findRecord } from '../../src/demo/find-record.ts'
+import { findEnd, findRecord } from '../../src/demo/find-record.ts'
+import { revokeBy } from '../../src/demo/revoke-by.ts'
 import { startTokenMint, type TokenMint } from '../../src/demo/token-mint.ts'
 import { runWalkthrough } from '../../src/demo/walkthrough.ts'
 import { repositoryRoot } from '../house/source-files.ts'
@@ -225,6 +226,8 @@ describe('the image, built without an engine', () => {
       mint: mint.mint,
       partnerKey,
       readRecord: (id) => findRecord(decisionsFile, id),
+      readEnd: (id) => findEnd(decisionsFile, id, AbortSignal.timeout(10_000)),
+      revoke: revokeBy({ ...directory, signal: AbortSignal.timeout(60_000) }),
       write: (text) => {
         said += text
       },

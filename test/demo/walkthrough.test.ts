@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import type { JsonObject } from '../../src/core/json.ts'
 import { closeServer, listenLocally } from '../../src/demo/local-server.ts'
@@ -23,6 +23,10 @@ const RECORDS: Readonly<Record<string, JsonObject>> = {
   },
 }
 
+const ENDS: Readonly<Record<string, JsonObject>> = {
+  one: { decision: 'deny', code: 'denied', follows: 'one', stream: { kind: 'events', reason: 'revoked' } },
+}
+
 const step = (path: string, more: Partial<Step['expect']> = {}): Step => ({
   title: `GET ${path}`,
   request: { method: 'GET', path, as: 'alice' },
@@ -34,11 +38,16 @@ describe('the walkthrough', () => {
   let server: Server
   let gatewayUrl = ''
   let minted = 0
+  const revoked: string[] = []
+  let ticker: ServerResponse | null = null
   before(async () => {
     server = createServer((request, response) => {
       seen.push(`${request.method} ${request.url} ${request.headers.host} ${request.headers.authorization}`)
       response.setHeader('Sallyport-Decision-Id', (request.url ?? '').slice(1, 4))
-      response.end('hello')
+      if (request.url?.endsWith('/ticker') === true) {
+        ticker = response
+        response.write('data: 1\n\n')
+      } else response.end('hello')
     })
     gatewayUrl = (await listenLocally(server, 0)).replace('127.0.0.1', 'localhost')
   })
@@ -56,6 +65,11 @@ describe('the walkthrough', () => {
       },
       partnerKey: 'partner-key',
       readRecord: async (id) => RECORDS[id] ?? null,
+      readEnd: async (id) => ENDS[id] ?? null,
+      revoke: async (subject) => {
+        revoked.push(subject)
+        ticker?.end('data: 2\n\n')
+      },
       write: (part) => {
         text += part
       },
@@ -104,6 +118,39 @@ describe('the walkthrough', () => {
       { ...step('/two', { source: 'grant' }), besidePrevious: true },
     ])
     assert.match(text, /to decide: 812 µs by the engine, 9 µs by the grant/)
+  })
+
+  const watched = (id: string, reason = 'revoked'): Step => ({
+    title: 'a ticker',
+    request: { method: 'GET', path: `/${id}/ticker`, thenRevoke: 'Partner::acme' },
+    expect: {
+      status: 200,
+      decision: 'allow',
+      code: 'allowed',
+      answer: 'data: 2',
+      end: { code: 'denied', reason },
+    },
+  })
+
+  test('revokes while a ticker runs, reads it to its end, and shows the record of the end', async () => {
+    revoked.length = 0
+    const { ok, text } = await walk([watched('one')])
+    assert.equal(ok, true, text)
+    assert.deepEqual(revoked, ['Partner::acme'])
+    assert.match(text, /\$ sallyport revoke --subject Partner::acme/)
+    assert.match(
+      text,
+      /the record of the end says\n(?:.*\n)*? +stream +\{"kind":"events","reason":"revoked"\}/,
+    )
+  })
+
+  test('is not content when what was taken back has another end, or none', async () => {
+    const other = await walk([watched('one', 'denied')])
+    assert.equal(other.ok, false)
+    assert.match(other.text, /reason of the end: found "revoked", expected "denied"/)
+    const none = await walk([watched('two')])
+    assert.equal(none.ok, false)
+    assert.match(none.text, /there is no decision record/)
   })
 
   test('sends the same token for the same person, and another one with a second factor', async () => {
