@@ -81,9 +81,15 @@ export const unmet = (
 }
 
 /** Milliseconds since the epoch, until when the login is not too long ago. */
-export const freshUntilMs = ({ auth_time: loggedInAt }: JsonObject, { maxAgeMs }: Requirement): number => {
+export const freshUntilMs = (
+  { auth_time: loggedInAt, iat }: JsonObject,
+  { maxAgeMs }: Requirement,
+): number => {
   if (maxAgeMs === null) return Number.POSITIVE_INFINITY
-  return typeof loggedInAt === 'number' ? loggedInAt * 1000 + maxAgeMs : Number.NEGATIVE_INFINITY
+  if (typeof loggedInAt !== 'number') return Number.NEGATIVE_INFINITY
+  // One that came after the token has its time in another unit, or wrong.
+  const atSeconds = typeof iat === 'number' ? Math.min(loggedInAt, iat) : loggedInAt
+  return atSeconds * 1000 + maxAgeMs
 }
 
 /** `scope` as RFC 8693 has it, or `scp` as some providers write it. */

@@ -103,6 +103,13 @@ describe('step-up', () => {
     assert.equal(await ask(require, { auth_time: String(NOW) }), challenge('max_age="300"'))
   })
 
+  test('a login is no later than the token that tells of it', async () => {
+    const require = { maxAge: '5m' }
+    const late = { auth_time: NOW * 1000, iat: NOW - 300 }
+    assert.equal(await ask(require, late), challenge('max_age="300"'))
+    assert.equal(await ask(require, { ...late, iat: NOW - 299 }), 'User alice')
+  })
+
   test('a login ages while its token is known', async () => {
     const clock = testClock()
     const files = { 'jwks.json': jwksOf(key) }

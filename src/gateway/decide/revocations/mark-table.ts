@@ -182,6 +182,10 @@ export const createMarkTable = (firstEpoch: string): MarkTable => {
  */
 const isBefore = ({ authenticatedAt, issuedAt }: Credential, mark: Mark): boolean => {
   if (mark.kind === 'session' || mark.kind === 'credential') return true
-  const atSeconds = authenticatedAt ?? issuedAt
-  return atSeconds === undefined || Math.floor(atSeconds) <= Math.floor(mark.issuedAtMs / 1000)
+  // Nothing tells of a login that came after it: one that does has its times in another unit, or wrong.
+  const atSeconds = Math.min(
+    authenticatedAt ?? Number.POSITIVE_INFINITY,
+    issuedAt ?? Number.POSITIVE_INFINITY,
+  )
+  return !Number.isFinite(atSeconds) || Math.floor(atSeconds) <= Math.floor(mark.issuedAtMs / 1000)
 }

@@ -159,9 +159,14 @@ describe('a mark with effect credentials', () => {
     assert.equal(await refused(subject, { issuedAt: START_S + 1 }), false)
   })
 
+  it('refuses what was issued before it, whatever later login it tells of', async () => {
+    const told = { issuedAt: START_S - 1, authenticatedAt: START_S * 1000 }
+    assert.equal(await refused(subject, told), true)
+  })
+
   it('goes by when the caller proved who he is, which a refreshed credential does not change', async () => {
     assert.equal(await refused(subject, { issuedAt: START_S + 9, authenticatedAt: START_S - 9 }), true)
-    assert.equal(await refused(subject, { issuedAt: START_S - 9, authenticatedAt: START_S + 9 }), false)
+    assert.equal(await refused(subject, { issuedAt: START_S + 9, authenticatedAt: START_S + 9 }), false)
   })
 
   it('refuses what does not say when it was issued', async () => {
