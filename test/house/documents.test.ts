@@ -98,3 +98,32 @@ describe('the threat model', () => {
     assert.deepEqual([...new Set(rows.map((row) => row[2]))].join(''), 'STRIDE')
   })
 })
+
+test('docs/admin-api.md has every metric that there is', () => {
+  const sources = ['metrics/exposition.ts', 'front/merge-answers.ts'].map((path) => read(`src/admin/${path}`))
+  const names = new Set(sources.join('').match(/\bsallyport_[a-z_]+\b/g))
+  assert.ok(names.size > 20)
+  const document = read('docs/admin-api.md')
+  assert.deepEqual(
+    [...names].filter((name) => !document.includes(`\`${name}\``)),
+    [],
+  )
+})
+
+test('docs/admin-api.md has every endpoint that there is', () => {
+  const folder = join(repositoryRoot, 'src/admin')
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.ts'),
+  )
+  const paths = sources.flatMap((path) =>
+    [...read(`src/admin/${path}`).matchAll(/\bpath: '(\/[^']+)'/g)].map(([, found = '']) =>
+      found.replace(/\{.+?\}/g, '<id>'),
+    ),
+  )
+  assert.ok(paths.length > 10)
+  const document = read('docs/admin-api.md')
+  assert.deepEqual(
+    paths.filter((path) => !document.includes(path)),
+    [],
+  )
+})
