@@ -3,7 +3,9 @@ import { arch, availableParallelism, cpus, platform, release, totalmem } from 'n
 import { join } from 'node:path'
 import type { Load } from './load.ts'
 import type { LogRun, Logs } from './logs.ts'
+import { median } from './median.ts'
 import type { Abuse, Memory } from './scenarios.ts'
+import type { Shared } from './shared.ts'
 import { CEDAR_WAYS, ENFORCED, HTTP_PROXY, PUBLIC } from './subjects.ts'
 
 /** One turn of one subject in a closed loop. */
@@ -28,6 +30,7 @@ export interface Result {
   readonly abuse: Abuse | null
   readonly memory: Memory | null
   readonly logs: Logs | null
+  readonly shared: Shared | null
 }
 
 /** What a reader needs to know of the machine to make sense of the figures; nothing that identifies it. */
@@ -39,10 +42,6 @@ export const describeMachine = (isPinned: boolean): Result['machine'] => ({
   node: process.version,
   pinned: isPinned,
 })
-
-/** The middle one; of an even number, the lower. */
-export const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN
 
 const turnsOf = (result: Result, name: string): readonly Turn[] =>
   result.subjects.find((subject) => subject.name === name)?.turns ?? []
@@ -109,7 +108,7 @@ const MEBIBYTE = 1024 * 1024
 const aims = (result: Result): readonly string[] => {
   const overProxy = ratio(result, ENFORCED, HTTP_PROXY)
   const overPublic = ratio(result, ENFORCED, PUBLIC)
-  const { abuse, memory, logs } = result
+  const { abuse, memory, logs, shared } = result
   const [few = '', , many = ''] = CEDAR_WAYS.map(({ name }) => name)
   const growth = ratio(result, few, many)
   const worse = abuse === null ? null : abuse.abused.p99Us / abuse.calm.p99Us
@@ -126,6 +125,12 @@ const aims = (result: Result): readonly string[] => {
       ? 'memory: not measured'
       : `${whole(memory.tokens)} tokens, ${memory.routes} routes, ${whole(memory.grants)} grants in 400 MiB: ` +
         `${whole(megabytes)} MiB resident (${whole(memory.emptyBytes / MEBIBYTE)} before) ${judged(megabytes <= 400)}`,
+    ...(shared === null
+      ? ['grants and marks in Redis: not measured']
+      : [
+          `from a mark to its effect on another gateway, p99 under 50 ms: ${shared.marks} marks, p50 ${milliseconds(shared.markToEffectP50Us)} ms, p99 ${milliseconds(shared.markToEffectP99Us)} ms ${judged(shared.markToEffectP99Us < 50_000)}`,
+          `${whole(shared.grants)} grants in Redis: ${whole(shared.bytesPerGrant)} bytes each; a hit there p50 ${milliseconds(shared.sharedHitP50Us)} ms, in memory ${milliseconds(shared.memoryHitP50Us)} ms`,
+        ]),
     ...(logs === null
       ? ['logs: not measured']
       : [

@@ -8,6 +8,7 @@ import { measureLogs } from './logs.ts'
 import { canPin, cpuUs, freePort, nodeServer, startProcess, stopEverything } from './processes.ts'
 import { describe, describeMachine, keep, type Measured, type Result, type Turn } from './report.ts'
 import { fixedRate, measureAbuse, measureMemory } from './scenarios.ts'
+import { measureShared } from './shared.ts'
 import { type Candidate, candidates, ENFORCED, type Subject } from './subjects.ts'
 
 const USAGE = `npm run bench [-- options]
@@ -106,6 +107,8 @@ const benchAll = async (scratch: string): Promise<Result> => {
   const abuse = only === undefined ? await measureAbuse(backendPort, seconds * 2) : null
   say('memory')
   const memory = only === undefined ? await measureMemory(backendPort) : null
+  say('shared grants and marks')
+  const shared = only === undefined ? await measureShared(backendPort) : null
   say('decision logs')
   const enforced = subjects.find(({ name }) => name === ENFORCED)?.world
   const logs =
@@ -128,6 +131,7 @@ const benchAll = async (scratch: string): Promise<Result> => {
     abuse,
     memory,
     logs,
+    shared,
   }
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { caddyCommand, nginxCommand } from './peers.ts'
 import { findCommand, freePort, nodeServer, type Running, startProcess } from './processes.ts'
-import { layOutWorld, type World, type WorldOptions } from './world.ts'
+import { copyWorld, layOutWorld, type World, type WorldOptions } from './world.ts'
 
 /** What is measured: something that listens in front of the application, or the application itself. */
 export interface Subject {
@@ -34,18 +34,26 @@ export interface SallyportProcess extends Running {
   readonly adminPort: number
 }
 
-/** Starts the command as a user would, on one core. */
+/** What the admin ports of the bench want. */
+export const ADMIN_TOKEN = 'a-token-of-the-bench-that-nobody-uses'
+
+type NewWorld = Omit<WorldOptions, 'port' | 'adminPort'>
+
+/** Starts the command as a user would, on one core; on a world of its own, or on a copy of another's on other ports. */
 export const startSallyport = async (
-  options: Omit<WorldOptions, 'port' | 'adminPort'>,
+  options: NewWorld | { readonly sameAs: World },
 ): Promise<SallyportProcess> => {
   const port = await freePort()
   const adminPort = await freePort()
-  const world = layOutWorld({ ...options, port, adminPort })
+  const world =
+    'sameAs' in options
+      ? copyWorld(options.sameAs, { port, adminPort })
+      : layOutWorld({ ...options, port, adminPort })
   const running = await startProcess(
     'subject',
     [process.execPath, BIN, 'serve', '--config', world.configurationFile],
     port,
-    { NODE_ENV: 'production', BENCH_ADMIN_TOKEN: 'a-token-of-the-bench-that-nobody-uses' },
+    { NODE_ENV: 'production', BENCH_ADMIN_TOKEN: ADMIN_TOKEN, BENCH_GRANTS_SECRET: 's'.repeat(48) },
   )
   return { ...running, world, port, adminPort }
 }

@@ -1,5 +1,5 @@
 import { createSign, generateKeyPairSync } from 'node:crypto'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -16,6 +16,7 @@ export interface World {
   readonly configurationFile: string
   /** The decision log. */
   readonly log: string
+  readonly ports: { readonly port: number; readonly adminPort: number }
   /** A valid ES256 token; each has its own `jti`, so that no two are one credential. */
   readonly token: (subject: string) => string
 }
@@ -142,8 +143,10 @@ export const layOutWorld = (options: WorldOptions): World => {
   const header = base64url({ alg: 'ES256', typ: 'JWT', kid: KEY_ID })
   const now = Math.floor(Date.now() / 1000)
   let tokens = 0
+  const { port, adminPort } = options
   return {
     directory,
+    ports: { port, adminPort },
     configurationFile: join(directory, 'config/sallyport.yaml'),
     log: join(directory, 'log/decisions.ndjson'),
     token: (subject) => {
@@ -164,4 +167,19 @@ export const layOutWorld = (options: WorldOptions): World => {
       return `${signed}.${signature.toString('base64url')}`
     },
   }
+}
+
+/** The same configuration on other ports, which takes the same tokens. */
+export const copyWorld = (world: World, ports: World['ports']): World => {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
+  for (const folder of ['config', 'policies'])
+    cpSync(join(world.directory, folder), join(directory, folder), { recursive: true })
+  mkdirSync(join(directory, 'log'))
+  const configurationFile = join(directory, 'config/sallyport.yaml')
+  const text = readFileSync(configurationFile, 'utf8')
+    .replace(`127.0.0.1:${world.ports.port} `, `127.0.0.1:${ports.port} `)
+    .replace(`127.0.0.1:${world.ports.adminPort},`, `127.0.0.1:${ports.adminPort},`)
+  writeFileSync(configurationFile, text)
+  const log = join(directory, 'log/decisions.ndjson')
+  return { ...world, directory, configurationFile, log, ports }
 }

@@ -7,6 +7,7 @@ const GENERATOR_AND_PEERS = [
   { command: 'wrk', aptPackage: 'wrk' },
   { command: 'nginx', aptPackage: 'nginx-light' },
   { command: 'caddy', aptPackage: 'caddy' },
+  { command: 'redis-server', aptPackage: 'redis-server' },
 ]
 
 if (prepare()) {
