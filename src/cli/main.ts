@@ -87,4 +87,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-process.exit(await runCommandLine(process.argv.slice(2), io))
+const exitCode = await runCommandLine(process.argv.slice(2), io)
+// What a pipe has not taken yet would be lost.
+await new Promise((resolve) => process.stdout.write('', resolve))
+process.exit(exitCode)

@@ -23,7 +23,7 @@ type Later<T> = T | Promise<T>
 
 const DEADLINE_MS = 10_000
 const KEPT_DECISIONS = 20_000
-const KEPT_CHARACTERS = 16 * 1024 * 1024
+const KEPT_CHARACTERS = 4 * 1024 * 1024
 
 /** No answer of a policy: something was out of order, or what came was not whole. */
 const NOT_COMPARABLE: ReadonlySet<string> = new Set([

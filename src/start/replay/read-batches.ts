@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { isCompressed } from '../../gateway/record/read-log.ts'
 
-const BATCH_BYTES = 1 << 20
+const BATCH_BYTES = 1 << 18
 /** A line that is longer is none of ours, and is passed over. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024
 const NEWLINE = 0x0a

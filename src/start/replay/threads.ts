@@ -25,7 +25,7 @@ export const inThisThread = (draft: Draft, wantsIds: boolean, onResult: OnResult
 /** Batches that wait in front of a thread, besides the one that it is at. */
 const AHEAD = 1
 // A thread keeps little: the draft, one batch, and decisions that are asked for again.
-const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 }
+const HEAP = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
 
 interface Thread {
   readonly worker: Worker
