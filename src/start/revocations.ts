@@ -143,8 +143,9 @@ export const createRevocations = ({
 const firstBeat = async (feed: RedisFeed): Promise<void> => {
   const deadline = AbortSignal.timeout(FIRST_BEAT_MS)
   const pause = (ms: number) => wait(ms, undefined, { signal: deadline }).catch(() => undefined)
+  const isOver = pause(FIRST_BEAT_MS)
   while (!deadline.aborted && !feed.evicts() && feed.freshness() !== 'fresh') {
-    await Promise.race([feed.beat(), pause(FIRST_BEAT_MS)])
+    await Promise.race([feed.beat(), isOver])
     if (feed.freshness() !== 'fresh') await pause(FIRST_RETRY_MS)
   }
 }
