@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { AUTHENTICATOR_KINDS } from '../../src/gateway/authenticate/kinds.ts'
@@ -39,13 +39,13 @@ const mistakesOf = async (
 
 const sound = String(SOUND[GATEWAY])
 
-/** The kinds that are described elsewhere. */
+/** The kinds whose pages have a test of their own. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['oidc'])
 
 describe('the pages of the authenticators', () => {
   for (const { type } of AUTHENTICATOR_KINDS) {
     const page = `authenticators/${type}.md`
-    if (ELSEWHERE.has(type) && !existsSync(join(repositoryRoot, 'docs', page))) continue
+    if (ELSEWHERE.has(type)) continue
 
     test(`${type}: has a configuration that loads, and says what is checked and what is not`, async () => {
       const text = read(page)
