@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Settings } from '../../../core/settings.ts'
 
-const URL_EXPECTED = 'expected memory, redis://host:6379/0, rediss://…, { sentinels, name } or { cluster }'
+const URL_EXPECTED =
+  'expected memory, redis://host:6379/0, rediss://…, { sentinels, name } or { cluster }; user and password go to grants.redis'
 const REDIS_URL = /^rediss?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(\/[0-9]{0,3})?$/
 const NODE = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$/
 
@@ -14,7 +15,7 @@ export const storeField = () =>
     .union(
       [
         z.literal('memory'),
-        z.string().regex(REDIS_URL),
+        z.string().regex(REDIS_URL, { error: URL_EXPECTED }),
         z.strictObject({
           sentinels: nodes().describe('Sentinels as host:port'),
           name: z.string().min(1).describe('Name of the primary that they watch'),
