@@ -167,7 +167,7 @@ const tell = (reached: Reached, exchange: Exchange, tools: ExplainTools): Explan
     subject: identity?.subject ?? null,
     credential: identity === null ? null : withoutDigest(identity.credential),
     accessRequest: bound === undefined ? null : questionOf(bound),
-    inputs: bound?.inputs ?? null,
+    inputs: bound?.inputs ?? (isRefusal(outcome) ? outcome.read?.inputs : undefined) ?? null,
     engine: route === null || route.engine === '' ? null : route.engine,
     policyVersion: decision?.policyVersion ?? null,
     reasons: decision?.reasons ?? [],
