@@ -9,7 +9,7 @@ import { fetchServers } from './servers.mjs'
 import { fetchTools } from './tools.mjs'
 
 // One test file is one process; one that hangs fails instead of holding up the rest for ever.
-const FILE_DEADLINE_MS = 180_000
+const FILE_DEADLINE_MS = 300_000
 
 const findTests = (parts) =>
   readdirSync(join(root, 'dist', 'test'), { recursive: true })

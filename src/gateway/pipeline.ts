@@ -217,7 +217,9 @@ export const createPipeline = (deps: {
     const follows = recordedId === null ? {} : { follows: recordedId }
     const known = { request, route, identity, bound, latencyUs }
     const ended = stream === null ? {} : { stream }
-    const recorded = stages.record({ id, ...follows, outcome, observed, ...known, ...ended })
+    // What was let through by one configuration may have been ended by a later one.
+    const by = stream === null ? stages : current()
+    const recorded = by.record({ id, ...follows, outcome, observed, ...known, ...ended })
     if (recorded === 'coalesced') return true
     if (recorded !== true) {
       log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')

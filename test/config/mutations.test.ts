@@ -101,7 +101,7 @@ test('whatever is written, there is a configuration or an error with a place, an
         assert.doesNotMatch(line, /\n|undefined|\[object|hunter2|Symbol\(/)
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   )
 })
 
@@ -136,6 +136,6 @@ test('whatever value is anywhere, there is a configuration or an error with a pl
         findings.some(({ severity }) => severity === 'error'),
       )
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   )
 })

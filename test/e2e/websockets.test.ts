@@ -388,17 +388,20 @@ describe('an application that fails', () => {
 })
 
 describe('a WebSocket that is open', () => {
-  test('outlives an edit', async () => {
+  test('outlives an edit that leaves its route as it is, and not one that removes it', async () => {
     const { client } = await opened('/open/a')
+    const closed = new Promise<number>((resolve) => client.once('close', resolve))
     const routes = read(gateway, 'config/routes/sockets.yaml')
+    const edit = (text: string) => edited(gateway, () => replace(gateway, 'config/routes/sockets.yaml', text))
+    const added = `${routes}  - { name: added, match: GET /added, access: public }\n`
+    assert.equal((await edit(added)).outcome, 'applied')
+    await echo(client, 'still here')
     const without = routes.replace(/.*name: open,.*\n/, '')
     assert.notEqual(without, routes)
-    const edit = (text: string) => edited(gateway, () => replace(gateway, 'config/routes/sockets.yaml', text))
     assert.equal((await edit(without)).outcome, 'applied')
+    assert.equal(await closed, 1008)
     assert.equal((await refusedWith('/open/a')).status, 404)
-    await echo(client, 'still here')
     assert.equal((await edit(routes)).outcome, 'applied')
-    await close(client)
   })
 
   test('is told to go away when its listener does', async () => {
@@ -427,7 +430,9 @@ describe('a process that is told to stop', () => {
     child.child.kill('SIGTERM')
     assert.deepEqual(await Promise.all(closed), [1001, 1001])
     assert.equal(await child.ended, 0)
-    assert.equal(readRecords(join(directory, 'log/decisions.ndjson')).length, 2)
+    const records = readRecords(join(directory, 'log/decisions.ndjson'))
+    const ends = records.filter(({ stream }) => stream !== undefined)
+    assert.deepEqual([records.length, ends.length], [4, 2])
   })
 
   after(() => child.child.kill('SIGKILL'))
