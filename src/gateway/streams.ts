@@ -58,6 +58,38 @@ interface Live extends StreamFacts {
   cut: Cut | null
   completesTask: boolean
   over: boolean
+  /** Where it is among those alive; -1: not there any more. */
+  place: number
+}
+
+/**
+ * All that is alive, in no order.
+ *
+ * Not a `Set`: V8 makes it a new table after so many changes, and a table that was left refers to the next one. The
+ * collector of young objects then takes every request that passed through them for alive.
+ */
+interface Alive {
+  readonly all: readonly Live[]
+  readonly add: (live: Live) => void
+  readonly remove: (live: Live) => void
+}
+
+const createAlive = (): Alive => {
+  const all: Live[] = []
+  return {
+    all,
+    add: (live) => {
+      live.place = all.push(live) - 1
+    },
+    remove: (live) => {
+      const last = all.pop()
+      if (last !== undefined && last !== live) {
+        all[live.place] = last
+        last.place = live.place
+      }
+      live.place = -1
+    },
+  }
 }
 
 interface Cut {
@@ -82,7 +114,7 @@ const DEFAULT_RULES: StreamRules = { recheckMs: 60_000, onCredentialExpiry: 'clo
  * Supervises what was let through for as long as it lasts: it ends by a covering mark, by a deny when it is decided
  * again, and with its credential, and each end of a stream is recorded.
  *
- * One timer looks at all of them, so that an ordinary request costs an entry in a set.
+ * One timer looks at all of them, so that an ordinary request costs an entry in a list.
  *
  * @param current what decides now; streams outlive the configuration that let them through.
  */
@@ -92,7 +124,7 @@ export const createStreams = (deps: {
   readonly log: Log
 }): Streams => {
   const { current, clock } = deps
-  const alive = new Set<Live>()
+  const alive = createAlive()
   const end = createEnd(deps, alive)
   const recheck = createRecheck(deps, end.cut)
   let timer: NodeJS.Timeout | null = null
@@ -100,7 +132,7 @@ export const createStreams = (deps: {
   let changes: number | undefined
 
   const sweep = (): void => {
-    if (alive.size === 0 && timer !== null) {
+    if (alive.all.length === 0 && timer !== null) {
       clearInterval(timer)
       timer = null
       return
@@ -111,8 +143,9 @@ export const createStreams = (deps: {
     stages = now
     const marked = changes !== now.revocations?.changes?.()
     changes = now.revocations?.changes?.()
-    for (const live of alive) {
-      if (live.cut !== null) continue
+    // A copy, since to end one changes the places of the others.
+    for (const live of [...alive.all]) {
+      if (live.over || live.cut !== null) continue
       if (edited || (marked && isVoid(live, now))) live.nextCheckMs = nowMs
       look(live, nowMs)
     }
@@ -140,7 +173,7 @@ export const createStreams = (deps: {
       return leaseOf(live, end)
     },
     revoke: (isCovered, why, kind) => {
-      const covered = [...alive].filter(
+      const covered = alive.all.filter(
         (live) =>
           live.supervised &&
           live.cut === null &&
@@ -157,7 +190,7 @@ export const createStreams = (deps: {
     },
     counts: () => {
       const counts = { transfer: 0, events: 0, websocket: 0 }
-      for (const { kind } of alive) counts[kind] += 1
+      for (const { kind } of alive.all) counts[kind] += 1
       return counts
     },
   }
@@ -200,6 +233,7 @@ const liveOf = (allowed: Allowed, held: string | undefined, clock: Clock): Live 
     cut: null,
     completesTask: false,
     over: false,
+    place: -1,
   }
   const { recheckMs, onCredentialExpiry } = accepted.route.stream ?? DEFAULT_RULES
   live.nextCheckMs = nextCheck(live, clock.nowMs(), recheckMs, onCredentialExpiry, decision)
@@ -251,7 +285,7 @@ interface End {
   readonly refused: (live: Live) => StreamEnd | null
 }
 
-const createEnd = ({ current, clock, log }: Parameters<typeof createStreams>[0], alive: Set<Live>): End => {
+const createEnd = ({ current, clock, log }: Parameters<typeof createStreams>[0], alive: Alive): End => {
   const factsOf = ({ kind, openedUs, bytesIn, bytesOut }: Live, reason: StreamEndReason): StreamEnd => {
     const lifeMs = Math.round((clock.monotonicUs() - openedUs) / 1000)
     return { kind, reason, lifeMs, bytesIn, bytesOut }
@@ -261,7 +295,7 @@ const createEnd = ({ current, clock, log }: Parameters<typeof createStreams>[0],
     if (live.over) return false
     live.over = true
     live.checking?.abort()
-    alive.delete(live)
+    alive.remove(live)
     return true
   }
 

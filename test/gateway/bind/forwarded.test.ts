@@ -191,8 +191,9 @@ describe('a rewrite', () => {
     )
     fc.assert(
       fc.property(inPath, inPath, text, text, (captured, t, q, x) => {
-        // What stays encoded in a capture is looked at above.
-        const accountId = captured.replaceAll(/[/;]|%2e/g, '')
+        // What stays encoded in a capture is looked at above; decoding cannot make such an octet.
+        const accountId = captured.replaceAll(/[/;]/g, '')
+        fc.pre(!/%[0-9a-f]{2}/i.test(accountId))
         const query = `?q=${encodeURIComponent(q)}`
         const bound = bindOne(plan, {
           captures: { accountId },
