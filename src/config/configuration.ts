@@ -41,6 +41,8 @@ export interface Configuration {
   /** By name; nothing is opened or fetched before they are made. */
   readonly authenticators: ReadonlyMap<string, Prepared<Authenticator>>
   readonly engines: ReadonlyMap<string, Prepared<Engine>>
+  /** The engine that is asked first whatever is asked, by whichever door; null: none. */
+  readonly baseline: string | null
   /** Names of authenticators, one of which must know a caller before it is told `no_route`; null: none must. */
   readonly unmatched: readonly string[] | null
   readonly protectedResources: readonly ProtectedResourceConfig[]

@@ -86,7 +86,7 @@ export const gatewaySettings = (s: Settings) => ({
   baseline: entryName()
     .optional()
     .describe(
-      'An engine that every protected route asks first, whatever its file says: both must allow; default none',
+      'An engine that every protected route asks first, whatever its file says, and every listener that speaks authzen: both must allow; default none',
     ),
   unmatched: z
     .strictObject({

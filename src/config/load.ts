@@ -93,6 +93,7 @@ const loadParts = (
     limits,
     drainTimeoutMs,
     workers: workerCount(workers),
+    baseline: gateway.baseline,
     unmatched: gateway.unmatched,
     protectedResources: gateway.protectedResources,
     authenticators,

@@ -1,5 +1,5 @@
 import type { Problem } from '../core/problem.ts'
-import type { Route } from '../core/route.ts'
+import { askedEngines, type Route } from '../core/route.ts'
 import { matchHost, matchMethods } from '../gateway/accept/match.ts'
 import { requirementOf } from '../gateway/authenticate/requirement.ts'
 import { resolveCors } from '../gateway/enforce/cors-config.ts'
@@ -46,11 +46,6 @@ export interface GatewayWide {
 
 const enginesOf = ({ engine, engines }: RouteEntry | Defaults): readonly string[] | undefined =>
   engines ?? (engine === undefined ? undefined : [engine])
-
-const askedEngines = (names: readonly (string | null)[]): Pick<Route, 'engine' | 'engines'> => {
-  const engines = [...new Set(names.filter((name) => name !== null))]
-  return { engine: engines.join(' + '), ...(engines.length < 2 ? {} : { engines }) }
-}
 
 const draft = (
   map: RouteMap,

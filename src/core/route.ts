@@ -37,3 +37,9 @@ export interface Route {
 /** Names of the engines that a route asks. */
 export const enginesOf = ({ engine, engines }: Pick<Route, 'engine' | 'engines'>): readonly string[] =>
   engines ?? (engine === '' ? [] : [engine])
+
+/** What a route says of the engines that it asks, in that order; null is none. */
+export const askedEngines = (names: readonly (string | null)[]): Pick<Route, 'engine' | 'engines'> => {
+  const engines = [...new Set(names.filter((name) => name !== null))]
+  return { engine: engines.join(' + '), ...(engines.length < 2 ? {} : { engines }) }
+}

@@ -1,22 +1,22 @@
 import type { Configuration } from '../config/configuration.ts'
-import type { Route } from '../core/route.ts'
+import { askedEngines, type Route } from '../core/route.ts'
 import type { AcceptListener } from '../gateway/accept/doors.ts'
 
 /**
  * What stands for a route where questions come by AuthZEN, one for each such listener; their places follow those of the
  * configured routes.
  */
-export const authzenRoutes = ({ listeners, routes }: Configuration): readonly Route[] =>
+export const authzenRoutes = ({ listeners, routes, baseline }: Configuration): readonly Route[] =>
   listeners
     .filter(({ speaks }) => speaks === 'authzen')
-    .map(({ id, engine = '', authenticate = [] }, position) => ({
+    .map(({ id, engine = null, authenticate = [] }, position) => ({
       index: routes.length + position,
       name: `authzen ${id}`,
       owner: 'sallyport',
       access: 'protected',
       mode: 'enforce',
       authenticate,
-      engine,
+      ...askedEngines([baseline, engine]),
       upstream: '',
     }))
 

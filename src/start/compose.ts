@@ -11,6 +11,7 @@ import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
+import type { Route } from '../core/route.ts'
 import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
@@ -179,7 +180,7 @@ const decideOptions = (
   const { routes, grants } = configuration
   const asked = authzenRoutes(configuration)
   return {
-    engines: withJoined(engines, routes),
+    engines: withJoined(engines, [...routes.map(({ route }) => route), ...asked]),
     store,
     feed,
     routes: [...routes.map(({ grant }) => grant), ...asked.map(() => resolveRouteGrant(undefined, grants))],
@@ -191,10 +192,10 @@ const decideOptions = (
 /** Several engines that a route asks together are one more engine, by their names together. */
 const withJoined = (
   engines: ReadonlyMap<string, Engine>,
-  routes: Configuration['routes'],
+  routes: readonly Route[],
 ): ReadonlyMap<string, Engine> => {
   const all = new Map(engines)
-  for (const { route } of routes) {
+  for (const route of routes) {
     if (route.engines === undefined || all.has(route.engine)) continue
     const several = route.engines.flatMap((name) => engines.get(name) ?? [])
     if (several.length === route.engines.length) all.set(route.engine, joinEngines(several))

@@ -80,7 +80,11 @@ const LISTENERS = `
 
 // Nothing listens there.
 const ENGINES =
-  '{ city: { type: cedar, policies: [../policies/*.cedar] }, away: { type: opa, url: "http://127.0.0.1:1", path: a/b } }'
+  '{ city: { type: cedar, policies: [../policies/*.cedar] }, security: { type: cedar, policies: [security.cedar] }, away: { type: opa, url: "http://127.0.0.1:1", path: a/b } }'
+
+const SECURITY = `permit (principal, action, resource);
+@id("nobody-there") forbid (principal, action, resource == Account::"sealed");
+`
 
 const MORE_ROUTES = `defaults: { host: ${HOST}, upstream: core, engine: city, authenticate: [staff, browser] }
 routes:
@@ -100,10 +104,16 @@ describe('a listener that speaks ext-authz-grpc', () => {
   before(async () => {
     city = await buildCity({
       upstream: 'http://127.0.0.1:9',
-      settings: { listeners: LISTENERS, engines: ENGINES, limits: '{ bodyBytes: 65536 }' },
+      settings: {
+        listeners: LISTENERS,
+        engines: ENGINES,
+        baseline: 'security',
+        limits: '{ bodyBytes: 65536 }',
+      },
     })
     const files = {
       'config/routes/more.yaml': MORE_ROUTES,
+      'config/security.cedar': SECURITY,
       'config/tls/gw.crt': server.cert,
       'config/tls/gw.key': server.key,
       'config/tls/ca.pem': authority.cert,
@@ -170,6 +180,13 @@ describe('a listener that speaks ext-authz-grpc', () => {
     assert.ok(record !== undefined, `there is a record ${id}`)
     return record
   }
+
+  test("asks the gateway's baseline too", async () => {
+    const checked = await check({ path: '/accounts/sealed' })
+    assert.equal(checked.denied_response?.status.code, 403)
+    const record = recordOf(checked)
+    assert.deepEqual([record.engine, record.reasons], ['security + city', ['nobody-there']])
+  })
 
   test('tells an allow, what is to be set and what is to be removed, and its decision id', async () => {
     const cookie = `a=1; session=${city.credentials.session}`

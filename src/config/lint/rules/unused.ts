@@ -19,7 +19,7 @@ const findUnused =
     }
   }
 
-/** An authenticator that no route accepts: its carriers are still taken from callers. */
+/** An authenticator that no route accepts, and no listener: its carriers are still taken from callers. */
 export const unusedAuthenticator: LintRule = {
   id: 'unused-authenticator',
   find: findUnused(
@@ -27,19 +27,24 @@ export const unusedAuthenticator: LintRule = {
     ({ gateway }) => gateway.authenticators,
     ({ gateway, routes }) => [
       ...(gateway.unmatched ?? []),
+      ...gateway.listeners.flatMap(({ value }) => value.authenticate ?? []),
       ...routes.flatMap(({ configured }) => configured.route.authenticate),
     ],
     'what it takes is removed from every request all the same',
   ),
 }
 
-/** An engine that no route asks. */
+/** An engine that no route asks, and no listener. */
 export const unusedEngine: LintRule = {
   id: 'unused-engine',
   find: findUnused(
     'engine',
     ({ gateway }) => gateway.engines,
-    ({ routes }) => routes.flatMap(({ configured: { route } }) => [...enginesOf(route), route.shadow ?? '']),
+    ({ gateway, routes }) => [
+      gateway.baseline ?? '',
+      ...gateway.listeners.map(({ value }) => value.engine ?? ''),
+      ...routes.flatMap(({ configured: { route } }) => [...enginesOf(route), route.shadow ?? '']),
+    ],
     'its policies decide nothing',
   ),
 }
