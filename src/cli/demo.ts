@@ -45,6 +45,7 @@ const runDemo = async (io: CommandIo, once: boolean, cleanups: Cleanup[]): Promi
   const directory = await prepareDemoDirectory({
     source: PACKAGE,
     bankUrl: bank.url,
+    issuer: mint.url,
     jwks: mint.jwks,
     partnerKey: { id, hash },
     keepPorts: !once,

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { prefersHtml } from '../core/accepts-html.ts'
+import { accountPage, homePage } from './bank-pages.ts'
 import { openDesk } from './desk.ts'
 import { createLedger, type Ledger, statementLines } from './ledger.ts'
 import { closeServer, listenLocally } from './local-server.ts'
@@ -82,9 +84,30 @@ const sendJson = (response: ServerResponse, status: number, body: object): void 
 
 const showUser = ({ response, user }: Call): void => sendJson(response, 200, { user })
 
-const showAccount = ({ response, ledger, captures: [id = ''] }: Call): void => {
+const sendPage = (response: ServerResponse, page: string): void => {
+  response.writeHead(200, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-length': Buffer.byteLength(page),
+    'cache-control': 'no-store',
+    vary: 'Accept',
+  })
+  response.end(page)
+}
+
+const showHome = ({ response, ledger, user }: Call): void =>
+  sendPage(response, homePage(user, ledger.accountsOf(user)))
+
+/** Where a form leads that asks for an account by its number; any number, as nobody is checked here. */
+const openAccount = ({ request, response }: Call): void => {
+  const number = new URL(request.url ?? '/', 'http://bank').searchParams.get('number')?.trim() ?? ''
+  if (!/^\d{1,10}$/.test(number)) return sendJson(response, 400, { error: 'expected ?number=1001' })
+  response.writeHead(303, { location: `/accounts/${number}` }).end()
+}
+
+const showAccount = ({ request, response, ledger, user, captures: [id = ''] }: Call): void => {
   const account = ledger.account(id)
   if (account === null) return sendJson(response, 404, { error: 'no such account' })
+  if (prefersHtml(request.headers.accept ?? null)) return sendPage(response, accountPage(user, account))
   return sendJson(response, 200, account)
 }
 
@@ -157,6 +180,8 @@ const streamTicker = ({ request, response }: Call): void => {
 }
 
 const PAGES: readonly Page[] = [
+  { method: 'GET', path: /^\/$/, serve: showHome },
+  { method: 'GET', path: /^\/open$/, serve: openAccount },
   { method: 'GET', path: /^\/whoami$/, serve: showUser },
   { method: 'GET', path: /^\/accounts\/([^/]+)$/, serve: showAccount },
   { method: 'GET', path: /^\/accounts\/([^/]+)\/statements\/(\d{4}-\d{2})$/, serve: downloadStatement },

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JSONWebKeySet } from 'jose'
+import { addPages, withBrowsers } from './browser-configuration.ts'
 import { closeServer, listenLocally } from './local-server.ts'
 
 export interface DemoDirectoryOptions {
@@ -11,6 +12,8 @@ export interface DemoDirectoryOptions {
   readonly source: string
   /** Of the bank, such as `http://127.0.0.1:9000`. */
   readonly bankUrl: string
+  /** Of the tokens, and where people sign in by their browser. */
+  readonly issuer: string
   readonly jwks: JSONWebKeySet
   /** Of the partner's API key: what `sallyport keys new` prints, without the key. */
   readonly partnerKey: { readonly id: string; readonly hash: string }
@@ -37,7 +40,7 @@ const UPSTREAM = /\burl: http:\/\/127\.0\.0\.1:\d+/
 /**
  * Lays out a configuration of its own for one run of the demo, in a temporary directory.
  *
- * It is the repository's, with ports that are free and with the keys of this run.
+ * It is the repository's, with ports that are free, with the keys of this run, and with sign-in by browser.
  * Does not hold the ports: somebody else may take one before the gateway does.
  */
 export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promise<DemoDirectory> => {
@@ -52,7 +55,8 @@ export const prepareDemoDirectory = async (options: DemoDirectoryOptions): Promi
     const edited = original
       .replace(BIND, () => `bind: ${addresses.shift()}`)
       .replace(UPSTREAM, `url: ${options.bankUrl}`)
-    await writeFile(configFile, edited)
+    await writeFile(configFile, withBrowsers(edited, options.issuer))
+    await addPages(join(path, 'config', 'routes', 'bank.yaml'))
     await writeKeys(join(path, 'config'), options)
     return {
       path,
@@ -85,7 +89,8 @@ const writeKeys = async (folder: string, { jwks, partnerKey }: DemoDirectoryOpti
   await writeFile(join(folder, 'jwks.json'), JSON.stringify(jwks))
   // JSON is YAML, and needs no thought about what a hash may hold.
   await writeFile(join(folder, 'keys.yaml'), `${JSON.stringify(keys)}\n`)
-  await writeFile(join(folder, 'secrets', 'admin-token'), `${randomBytes(32).toString('base64url')}\n`)
+  for (const secret of ['admin-token', 'sessions'])
+    await writeFile(join(folder, 'secrets', secret), `${randomBytes(32).toString('base64url')}\n`)
 }
 
 const findFreeAddresses = async (config: string, keepPorts: boolean): Promise<readonly [string, string]> => {

@@ -15,6 +15,7 @@ export interface Transfer {
 
 export interface Ledger {
   readonly account: (id: string) => Account | null
+  readonly accountsOf: (owner: string) => readonly Account[]
   /** Moves money; null when an account is unknown, the amount is not positive, or the money is not there. */
   readonly transfer: (order: Omit<Transfer, 'id'>) => Transfer | null
 }
@@ -32,6 +33,7 @@ export const createLedger = (): Ledger => {
   let transfers = 0
   return {
     account: (id) => accounts.get(id) ?? null,
+    accountsOf: (owner) => [...accounts.values()].filter((account) => account.owner === owner),
     transfer: (order) => {
       const from = accounts.get(order.from)
       const to = accounts.get(order.to)

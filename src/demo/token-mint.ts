@@ -1,7 +1,8 @@
-import { createServer, type Server } from 'node:http'
-import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWTPayload, SignJWT } from 'jose'
 import type { Clock } from '../core/clock.ts'
 import { closeServer, listenLocally } from './local-server.ts'
+import { createLoginProvider, LOGIN_CLIENT, type LoginProvider } from './login-provider.ts'
 
 /** The people of the demo; groups of the token end up as properties of the subject. */
 const PEOPLE: ReadonlyMap<string, { readonly groups: readonly string[] }> = new Map([
@@ -11,12 +12,11 @@ const PEOPLE: ReadonlyMap<string, { readonly groups: readonly string[] }> = new 
   ['dave', { groups: ['staff', 'auditors'] }],
 ])
 
-export const DEMO_ISSUER = 'https://idp.demo.example'
 export const DEMO_AUDIENCE = 'bank'
 const LIFETIME_SECONDS = 3600
 
 export interface TokenMint {
-  /** `GET <url>/token/alice` answers with a token as plain text; `?mfa` says that a second factor was used. */
+  /** The issuer of its tokens, too, at which people can sign in by a browser. `GET <url>/token/alice` answers with a token as plain text; `?mfa` says that a second factor was used. */
   readonly url: string
   /** The public half of its key. */
   readonly jwks: JSONWebKeySet
@@ -35,43 +35,54 @@ export const startTokenMint = async (clock: Clock): Promise<TokenMint> => {
   const kid = 'demo'
   const jwks: JSONWebKeySet = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' }] }
   let minted = 0
+  const server = createServer()
+  const url = await listenLocally(server, 0)
 
-  const mint: TokenMint['mint'] = async (name, options) => {
-    const person = PEOPLE.get(name)
-    if (person === undefined) return null
-    minted += 1
+  const sign = (name: string, audience: string, claims: JWTPayload): Promise<string> => {
     const now = Math.floor(clock.nowMs() / 1000)
-    const amr = options?.mfa === true ? ['pwd', 'mfa'] : ['pwd']
-    return new SignJWT({ groups: person.groups, amr })
+    return new SignJWT({ groups: PEOPLE.get(name)?.groups, ...claims })
       .setProtectedHeader({ alg: 'ES256', kid, typ: 'JWT' })
-      .setIssuer(DEMO_ISSUER)
-      .setAudience(DEMO_AUDIENCE)
+      .setIssuer(url)
+      .setAudience(audience)
       .setSubject(name)
-      .setJti(`demo-${minted}`)
       .setIssuedAt(now)
       .setExpirationTime(now + LIFETIME_SECONDS)
       .sign(privateKey)
   }
 
-  const server = createTokenServer(mint)
-  return { url: await listenLocally(server, 0), jwks, mint, close: () => closeServer(server) }
+  const mint: TokenMint['mint'] = async (name, options) => {
+    if (!PEOPLE.has(name)) return null
+    minted += 1
+    const amr = options?.mfa === true ? ['pwd', 'mfa'] : ['pwd']
+    return sign(name, DEMO_AUDIENCE, { amr, jti: `demo-${minted}` })
+  }
+  const provider = createLoginProvider({
+    issuer: url,
+    names: [...PEOPLE.keys()],
+    jwks,
+    signIdToken: (name, claims) => sign(name, LOGIN_CLIENT, { amr: ['pwd'], ...claims }),
+    clock,
+  })
+  serveTokens(server, provider, mint)
+  return { url, jwks, mint, close: () => closeServer(server) }
 }
 
-const createTokenServer = (mint: TokenMint['mint']): Server => {
+const serveTokens = (server: Server, provider: LoginProvider, mint: TokenMint['mint']): void => {
   const answer = async (target: string): Promise<string | null> => {
     const [, name, query] = /^\/token\/([a-z]+)(\?mfa)?$/.exec(target) ?? []
     return name === undefined ? null : mint(name, { mfa: query !== undefined })
   }
-  return createServer((request, response) => {
-    answer(request.method === 'GET' ? (request.url ?? '') : '').then(
-      (token) => {
-        response.writeHead(token === null ? 404 : 200, {
-          'content-type': 'text/plain',
-          'cache-control': 'no-store',
-        })
-        response.end(token ?? 'ask for /token/alice, bob, carol or dave\n')
-      },
-      () => response.destroy(),
-    )
+  server.on('request', async (request: IncomingMessage, response: ServerResponse) => {
+    try {
+      if (await provider(request, response)) return
+      const token = await answer(request.method === 'GET' ? (request.url ?? '') : '')
+      response.writeHead(token === null ? 404 : 200, {
+        'content-type': 'text/plain',
+        'cache-control': 'no-store',
+      })
+      response.end(token ?? 'ask for /token/alice, bob, carol or dave\n')
+    } catch {
+      response.destroy()
+    }
   })
 }

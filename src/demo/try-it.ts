@@ -12,7 +12,9 @@ export const tryItLines = (demo: {
   const order = `-H 'Content-Type: application/json' -d '{"to":"2001","amountCents":500000}'`
   const upgrade = `-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: c2FsbHlwb3J0LWRlbW8tMQ=='`
   return `
-Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens. Try:
+Open ${gatewayUrl}/ in a browser, and sign in as alice or bob: each sees what is theirs.
+
+Alice, Bob, Carol (a clerk) and Dave (an auditor) can have tokens, too. Try:
 
   curl -i ${gatewayUrl}/health
   curl -i ${as('alice')} ${gatewayUrl}/accounts/1001

@@ -39,6 +39,7 @@ const indent = (lines: readonly string[]): string => lines.map((line) => `    ${
 export const printRequest = ({ title, request }: Step, number: number, paint: Paint): string => {
   const carries = [
     ...(request.as === undefined ? [] : [`Authorization: Bearer <a token of ${request.as}>`]),
+    ...(request.browser === undefined ? [] : [`Cookie: <whatever the browser of ${request.browser} has>`]),
     ...(request.webSocket === true ? ['Upgrade: websocket'] : []),
     ...(request.partner === true ? ['X-Api-Key: <the key of a partner>'] : []),
     ...Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
@@ -57,13 +58,17 @@ export const printRequest = ({ title, request }: Step, number: number, paint: Pa
 }
 
 export const printAnswer = ({ status, reason, decisionId, body }: Answer, paint: Paint): string => {
-  const text = body.trim().replaceAll('\n', ' ')
+  const text = textOf(body).trim().replace(/\s+/g, ' ')
   return indent([
     paint(status < 400 ? 'green' : 'yellow', `< ${status} ${reason}`.trimEnd()),
     `< Sallyport-Decision-Id: ${decisionId ?? '(none)'}`,
     ...(text === '' ? [] : [`< ${text.length > MAX_BODY ? `${text.slice(0, MAX_BODY)}…` : text}`]),
   ])
 }
+
+/** What a page says; anything else as it is. */
+const textOf = (body: string): string =>
+  body.startsWith('<!doctype html>') ? body.replace(/^.*<main>/s, '').replace(/<[^>]*>/g, ' ') : body
 
 const showValue = (name: string, value: JsonValue): string => {
   const text = JSON.stringify(value)

@@ -7,6 +7,10 @@ export interface StepRequest {
   readonly as?: 'alice' | 'bob' | 'carol'
   /** The token says that a second factor was used. */
   readonly mfa?: boolean
+  /** Opens a page in the browser of this person, who signs in when asked to; with whatever cookies it has by now. */
+  readonly browser?: 'alice' | 'bob'
+  /** Signs out of the browser first, and does not sign in again. */
+  readonly signsOutFirst?: boolean
   /** Sends the partner's API key. */
   readonly partner?: boolean
   readonly headers?: Readonly<Record<string, string>>
@@ -28,6 +32,8 @@ export interface StepExpectation {
   readonly reasons?: readonly string[]
   /** A part of the answer's body. */
   readonly answer?: string
+  /** What must not be in it. */
+  readonly lacks?: string
   /** What the record of the end says, of an answer that was ended. */
   readonly end?: { readonly code: string; readonly reason: string }
 }
@@ -189,5 +195,53 @@ export const STEPS: readonly Step[] = [
       source: 'engine',
       reasons: ['partner-watch'],
     },
+  },
+  {
+    title: 'Bob opens the bank in a browser: sent to sign in, he comes back and sees his own accounts',
+    request: { method: 'GET', path: '/', browser: 'bob' },
+    expect: {
+      status: 200,
+      decision: 'allow',
+      code: 'allowed',
+      source: 'engine',
+      reasons: ['user-application'],
+      answer: '/accounts/2001',
+      lacks: '/accounts/1001',
+    },
+  },
+  {
+    title: 'He types the number of an account of Alice: a page that says no',
+    request: { method: 'GET', path: '/open?number=1001', browser: 'bob' },
+    expect: {
+      status: 403,
+      decision: 'deny',
+      code: 'denied',
+      source: 'engine',
+      reasons: [],
+      answer: '<h1>Access is denied</h1>',
+      lacks: 'alice',
+    },
+  },
+  {
+    title: 'Alice, in her browser, goes straight to that account: she is back there once she has signed in',
+    request: { method: 'GET', path: '/accounts/1001', browser: 'alice' },
+    expect: {
+      status: 200,
+      decision: 'allow',
+      code: 'allowed',
+      source: 'engine',
+      reasons: ['owner-read'],
+      answer: '<td id="owner">alice</td>',
+    },
+  },
+  {
+    title: "Bob's account is not hers to see, by a browser as little as by a token",
+    request: { method: 'GET', path: '/accounts/2001', browser: 'alice' },
+    expect: { status: 403, decision: 'deny', code: 'denied', source: 'engine', reasons: [], lacks: 'bob' },
+  },
+  {
+    title: 'She signs out, and her browser has to sign in before it shows anything',
+    request: { method: 'GET', path: '/accounts/1001', browser: 'alice', signsOutFirst: true },
+    expect: { status: 302, decision: 'deny', code: 'unauthenticated', source: 'authenticate' },
   },
 ]

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '../core/json.ts'
 import type { TokenMint } from './token-mint.ts'
+import { type Browse, createBrowsers } from './walkthrough-browser.ts'
 import {
   createPaint,
   type Paint,
@@ -46,12 +47,13 @@ export const runWalkthrough = async (options: WalkthroughOptions): Promise<boole
   const mint = keepTokens(options.mint)
   const paint = createPaint(options.colour)
   const agent = createAgent()
+  const browse = createBrowsers(new URL(options.gatewayUrl))
   let previous: Outcome | null = null
   let wentWell = 0
   try {
     for (const [index, step] of steps.entries()) {
       write(printRequest(step, index + 1, paint))
-      const outcome = await takeStep(step, { ...options, mint }, agent)
+      const outcome = await takeStep(step, { ...options, mint }, { agent, browse })
       write(printOutcome(step, outcome, previous, paint))
       if (findSurprises(step.expect, outcome).length === 0) wentWell += 1
       previous = outcome
@@ -75,20 +77,30 @@ const keepTokens = (mint: TokenMint['mint']): TokenMint['mint'] => {
   }
 }
 
-const takeStep = async (
-  step: Step,
-  options: WalkthroughOptions,
-  agent: ReturnType<typeof createAgent>,
-): Promise<Outcome> => {
-  const { as, mfa = false } = step.request
-  const token = as === undefined ? null : await options.mint(as, { mfa })
-  const headers = headersOf(step.request, { token, partnerKey: options.partnerKey })
-  const { revoke, signal } = options
-  const answer = await sendStep(step.request, new URL(options.gatewayUrl), headers, { agent, revoke, signal })
+const takeStep = async (step: Step, options: WalkthroughOptions, by: Senders): Promise<Outcome> => {
+  const answer = await answerTo(step, options, by)
   const { decisionId } = answer
   if (decisionId === null) return { answer, record: null, end: null }
   const record = await options.readRecord(decisionId)
   return { answer, record, end: step.expect.end === undefined ? null : await options.readEnd(decisionId) }
+}
+
+interface Senders {
+  readonly agent: ReturnType<typeof createAgent>
+  readonly browse: Browse
+}
+
+const answerTo = async (
+  { request }: Step,
+  options: WalkthroughOptions,
+  { agent, browse }: Senders,
+): Promise<Answer> => {
+  const { as, mfa = false, browser } = request
+  const { revoke, signal } = options
+  if (browser !== undefined) return browse(browser, request, signal)
+  const token = as === undefined ? null : await options.mint(as, { mfa })
+  const headers = headersOf(request, { token, partnerKey: options.partnerKey })
+  return sendStep(request, new URL(options.gatewayUrl), headers, { agent, revoke, signal })
 }
 
 const printOutcome = (step: Step, outcome: Outcome, previous: Outcome | null, paint: Paint): string => {
@@ -136,6 +148,9 @@ export const findSurprises = (
   }
   if (expect.answer !== undefined && !answer.body.includes(expect.answer)) {
     surprises.push(`answer: expected it to hold ${expect.answer}`)
+  }
+  if (expect.lacks !== undefined && answer.body.includes(expect.lacks)) {
+    surprises.push(`answer: expected it not to hold ${expect.lacks}`)
   }
   return surprises
 }

@@ -92,6 +92,7 @@ const surround = async (): Promise<Surroundings> => {
   const directory = await prepareDemoDirectory({
     source: repositoryRoot,
     bankUrl: bank.url,
+    issuer: mint.url,
     jwks: mint.jwks,
     partnerKey: { id, hash },
     keepPorts: false,

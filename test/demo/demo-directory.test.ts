@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { repositoryRoot } from '../house/source-files.ts'
 const options = {
   source: repositoryRoot,
   bankUrl: 'http://127.0.0.1:12345',
+  issuer: 'http://127.0.0.1:12346',
   jwks: { keys: [] },
   partnerKey: { id: 'acme-1', hash: 'sha256:00' },
   keepPorts: false,
@@ -25,9 +26,11 @@ test("lays out the repository's configuration with the ports and keys of this ru
     assert.ok(config.includes(`bind: 127.0.0.1:${port}\n`))
     assert.ok(config.includes(`bind: ${new URL(directory.adminUrl).host}\n`))
     assert.ok(config.includes('url: http://127.0.0.1:12345 '))
+    assert.equal(config.split('issuer: http://127.0.0.1:12346\n').length, 3)
     const readConfig = (name: string): Promise<string> =>
       readFile(join(directory.path, 'config', name), 'utf8')
     assert.deepEqual(JSON.parse(await readConfig('jwks.json')), { keys: [] })
+    assert.match(await readConfig('routes/bank.yaml'), /authenticate: \[staff, browser\]/)
     assert.match(await readConfig('keys.yaml'), /"hash":"sha256:00"/)
     assert.ok(existsSync(join(directory.path, 'policies', 'bank', 'transfers.cedar')))
   } finally {
@@ -43,8 +46,10 @@ test('takes another port when the one of the configuration is in use', async () 
   try {
     await mkdir(join(source, 'config'))
     await mkdir(join(source, 'policies'))
-    const config = `listeners: [{ bind: ${occupied} }]\nadmin: { bind: ${occupied} }\nupstreams: { a: { url: http://127.0.0.1:1 } }\n`
-    await writeFile(join(source, 'config', 'sallyport.yaml'), config)
+    const config = await readFile(join(repositoryRoot, 'config', 'sallyport.yaml'), 'utf8')
+    const moved = config.replaceAll(/bind: 127\.0\.0\.1:\d+/g, `bind: ${occupied}`)
+    await writeFile(join(source, 'config', 'sallyport.yaml'), moved)
+    await cp(join(repositoryRoot, 'config', 'routes'), join(source, 'config', 'routes'), { recursive: true })
     const directory = await prepareDemoDirectory({ ...options, source, keepPorts: true })
     const { gatewayUrl, adminUrl, remove } = directory
     await remove()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { systemClock } from '../../src/core/clock.ts'
-import { DEMO_AUDIENCE, DEMO_ISSUER, startTokenMint, type TokenMint } from '../../src/demo/token-mint.ts'
+import { DEMO_AUDIENCE, startTokenMint, type TokenMint } from '../../src/demo/token-mint.ts'
 
 describe('the token mint', () => {
   let mint: TokenMint
@@ -13,7 +13,7 @@ describe('the token mint', () => {
 
   const verify = async (token: string | null) => {
     assert.ok(token !== null)
-    const expected = { issuer: DEMO_ISSUER, audience: DEMO_AUDIENCE, algorithms: ['ES256'] }
+    const expected = { issuer: mint.url, audience: DEMO_AUDIENCE, algorithms: ['ES256'] }
     return (await jwtVerify(token, createLocalJWKSet(mint.jwks), expected)).payload
   }
 

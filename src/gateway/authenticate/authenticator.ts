@@ -51,6 +51,11 @@ export interface Description {
   readonly subjectTypes: readonly string[] | null
   /** What every subject id of it starts with; may be empty. */
   readonly prefix: string
+  /**
+   * Whose people its subjects are, and by what they are named: equal for two authenticators only when equal subjects
+   * of theirs are one person. Default: nobody knows.
+   */
+  readonly people?: string
 }
 
 /** How a 401 names the way to authenticate. @see https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1 */

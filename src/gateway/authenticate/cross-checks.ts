@@ -26,11 +26,16 @@ export const findOverlaps = (described: readonly Described[]): readonly CrossPro
     return [report(later, 'overlapping-credentials', message)]
   })
 
-/** Finds the authenticators whose subjects could be taken for each other's. */
+/**
+ * Finds the authenticators whose subjects could be taken for each other's.
+ *
+ * A person who signs in at a provider is the same one who brings a token of that provider, where both are named alike.
+ */
 export const findCollisions = (described: readonly Described[]): readonly CrossProblem[] =>
   pairs(described).flatMap(([earlier, later]) => {
     const types = commonTypes(earlier.description.subjectTypes, later.description.subjectTypes)
     if (types === 'none' || areApart(earlier.description.prefix, later.description.prefix)) return []
+    if (areSamePeople(earlier.description, later.description)) return []
     const message =
       `makes subjects of ${types} that cannot be told from those of "${earlier.name}"; ` +
       `give one of the two another "prefix", such as "prefix: ${later.name}|"`
@@ -48,6 +53,12 @@ const areApart = (one: string, other: string): boolean => {
   if (one === '' || other === '') return true
   return !one.startsWith(other) && !other.startsWith(one)
 }
+
+/** Only a session beside a token: two kinds of tokens are seldom given to the same callers. */
+const areSamePeople = (one: Description, other: Description): boolean =>
+  one.people !== undefined &&
+  one.people === other.people &&
+  (one.carrier.kind === 'session') !== (other.carrier.kind === 'session')
 
 const pairs = (described: readonly Described[]): readonly (readonly [Described, Described])[] =>
   described.flatMap((later, index) => described.slice(0, index).map((earlier) => [earlier, later] as const))

@@ -20,7 +20,7 @@ import { acceptedAlgorithm, findSigner } from './jwt-signature.ts'
 import type { KeySource } from './key-source.ts'
 import { DPOP_CHALLENGE, type Possession, preparePossession } from './possession.ts'
 import { freshUntilMs, requirementOf, unmet } from './requirement.ts'
-import { compileSubject, literalType, type ToSubject } from './subject.ts'
+import { compileSubject, literalType, peopleOf, type ToSubject } from './subject.ts'
 import { tokenCarrier } from './token-carrier.ts'
 import { identityOfToken } from './token-identity.ts'
 
@@ -44,6 +44,7 @@ export const jwt = defineAuthenticator({
       selector: selectorOf(config),
       subjectTypes: type === null ? null : [type],
       prefix,
+      people: peopleOf(config.issuer, mapping, prefix),
     }
     const rules = rulesOf(config)
     const possess = preparePossession(name, config.dpop, rules.toleranceMs, preparation)

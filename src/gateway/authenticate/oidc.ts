@@ -30,7 +30,7 @@ import { cookieStore } from './oidc/session-store.ts'
 import { transportProblem } from './provider.ts'
 import { publishedKeys } from './published-keys.ts'
 import { writeSessionCookie } from './session-cookies.ts'
-import { compileSubject, literalType, type ToSubject } from './subject.ts'
+import { compileSubject, literalType, peopleOf, type ToSubject } from './subject.ts'
 
 /**
  * People in browsers, who sign in at an OpenID provider.
@@ -52,6 +52,7 @@ export const oidc = defineAuthenticator({
       selector: {},
       subjectTypes: type === null ? null : [type],
       prefix,
+      people: peopleOf(config.issuer, mapping, prefix),
     }
     const secrets = secretsOf(config)
     return {

@@ -42,6 +42,10 @@ export const literalType = (template: string): string | null => {
   return template.startsWith('$$') ? template.slice(1) : null
 }
 
+/** For `Description.people`, where the claims are those of one issuer. */
+export const peopleOf = (issuer: string, { type, id }: SubjectConfig, prefix: string): string =>
+  JSON.stringify([issuer, type, id, prefix])
+
 export type ToSubject = (claims: JsonObject) => Subject | Refusal
 
 /**

@@ -110,6 +110,20 @@ describe('colliding subjects', () => {
     assert.deepEqual(collisions({ a: STAFF, b: { ...nobody, prefix: 'anonymous|' } }), [])
   })
 
+  test('are none where a person signs in at the provider whose tokens are taken, and both are named alike', () => {
+    const browser = { type: 'oidc', issuer: STAFF.issuer, clientId: 'gateway' }
+    const byName = { type: 'User', id: '$claims.email' }
+    assert.deepEqual(collisions({ a: STAFF, b: browser }), [])
+    assert.deepEqual(collisions({ a: browser, b: STAFF }), [])
+    assert.deepEqual(collisions({ a: agency, b: browser }), found('b'))
+    assert.deepEqual(collisions({ a: STAFF, b: { ...browser, subject: byName } }), found('b'))
+    assert.deepEqual(collisions({ a: STAFF, b: { ...STAFF, typ: 'at+jwt' } }), found('b'))
+    assert.deepEqual(
+      collisions({ a: { ...STAFF, prefix: 'x|' }, b: { ...browser, prefix: 'x|y|' } }),
+      found('b'),
+    )
+  })
+
   test('are none where the types differ, or a prefix tells them apart', () => {
     assert.deepEqual(collisions({ a: STAFF, b: ROBOTS, c: { type: 'anonymous' } }), [])
     assert.deepEqual(collisions({ a: STAFF, b: { ...PARTNERS, prefix: 'partner|' } }), [])
