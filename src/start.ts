@@ -26,6 +26,7 @@ import {
   type Reloader,
   type ReloadOutcome,
 } from './start/reloader.ts'
+import { prepareShared } from './start/shared-state.ts'
 import { createFileWatcher, type FileWatcher } from './start/watch.ts'
 
 export interface Gateway {
@@ -58,7 +59,8 @@ export const startGateway = async (options: StartOptions): Promise<Gateway | Not
   const { file, clock, log } = options
   const estate = createEstate(options)
   const worker = options.place === undefined ? {} : { worker: options.place.index }
-  const load = () => loadConfiguration(file, { ...options, ...worker, share: estate.share })
+  const kept = { share: estate.share, sharedUses: estate.shared.uses }
+  const load = () => loadConfiguration(file, { ...options, ...worker, ...kept })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()
   let reloader: Reloader | null = null
   const watcher = createWatcher(options, () => void reloader?.reloadIfChanged())
@@ -112,7 +114,7 @@ const startLoaded = async (
   const { configuration, findings, sources } = loaded
   if (configuration === null) return { findings }
   for (const { message, file: place, line } of findings) log.warn({ file: place, line }, message)
-  const feed = await estate.revocations.prepare(configuration)
+  const feed = await prepareShared(configuration, estate)
   if ('failed' in feed) return notStarted(file, 'revocation-feed', feed.failed)
   const generation = build(configuration, estate, options)
   if ('findings' in generation) {
@@ -146,6 +148,7 @@ const startLoaded = async (
   if ('findings' in change) {
     generation.discard()
     estate.revocations.close()
+    estate.shared.close()
     await estate.settled(0)
     return change
   }
@@ -190,7 +193,7 @@ const apply = async (
     const message = `found workers: ${configuration.workers} while there are ${workers}, expected a restart for that`
     return notStarted(configuration.file, 'workers-changed', message)
   }
-  const feed = await estate.revocations.prepare(configuration)
+  const feed = await prepareShared(configuration, estate)
   if ('failed' in feed) return notStarted(configuration.file, 'revocation-feed', feed.failed)
   const ports = await running.ports.open(configuration)
   if ('findings' in ports) {
@@ -252,6 +255,7 @@ const gatewayOf = (
     running.generation.retire()
     await estate.settled(1000)
     estate.revocations.close()
+    estate.shared.close()
     await running.ports.closeAdmin()
     log.info({}, 'stopped')
   },

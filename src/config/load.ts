@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { Preparation } from '../core/settings.ts'
+import type { SharedUses } from '../core/shared-uses.ts'
 import { checkResources } from '../gateway/authenticate/resource-metadata.ts'
 import { tellAskedRoutes } from './checks/asked-routes.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
@@ -38,6 +39,8 @@ export interface LoadOptions {
   readonly lint?: boolean
   /** Where what outlives an edit is kept; by default nothing does. */
   readonly share?: Preparation['share']
+  /** What all gateways remember together; by default nothing is. */
+  readonly sharedUses?: SharedUses
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
   /** What files hold in place of what is on the disk, by their absolute paths; default nothing. */
@@ -149,6 +152,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     clock,
     log,
     share: options.share ?? keptByNobody,
+    sharedUses: options.sharedUses ?? { use: () => null },
     worker: options.worker ?? null,
     files,
     settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),

@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts'
 import type { Finding, Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Preparation, Settings } from '../core/settings.ts'
+import type { SharedUses } from '../core/shared-uses.ts'
 import { compileClaims } from '../gateway/bind/claims.ts'
 import type { FileStore } from './file-store.ts'
 import { below, type Part } from './parse-part.ts'
@@ -16,6 +17,7 @@ export interface Loading {
   readonly clock: Clock
   readonly log: Log
   readonly share: Preparation['share']
+  readonly sharedUses: SharedUses
   readonly worker: number | null
   readonly files: FileStore
   /** @param file says which file is being read when a value is parsed. */
@@ -46,7 +48,7 @@ export const createPreparation = (
   source: YamlSource,
   entry: Problem['path'],
 ): EntryPreparation => {
-  const { clock, log, share, worker, files } = loading
+  const { clock, log, share, sharedUses, worker, files } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
@@ -91,6 +93,7 @@ export const createPreparation = (
     readYaml,
     compileClaims: compileTemplate,
     share,
+    sharedUses,
     worker,
     report,
     reportFinding,

@@ -5,6 +5,7 @@ import type { Log } from './log.ts'
 import type { Finding, Problem } from './problem.ts'
 import type { Refusal } from './refusals.ts'
 import type { Secret } from './secret.ts'
+import type { SharedUses } from './shared-uses.ts'
 
 /**
  * The scalar types of a configuration file, bound to the file that is being read.
@@ -59,6 +60,8 @@ export interface Preparation {
    * them have released it. To be called when the entry is made, not while it is prepared.
    */
   readonly share: <T extends Closable>(key: string, create: () => T) => Shared<T>
+  /** What all gateways remember together; left out: nothing is. */
+  readonly sharedUses?: SharedUses
   /** Number of this process among several workers, each of which keeps files of its own; null or left out: it is the only one. */
   readonly worker?: number | null
   /** Reports a mistake in this entry. */

@@ -31,6 +31,7 @@ import { createInstances, createShare, type Hold, type Instances } from './insta
 import { createMarkRecord } from './mark-record.ts'
 import type { StartOptions } from './options.ts'
 import { createRevocations, type Revocations } from './revocations.ts'
+import { createSharedState, type SharedState } from './shared-state.ts'
 import { createOpenSinks, type OpenSinks } from './sinks.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 
@@ -43,6 +44,7 @@ export interface Estate {
   readonly stores: Instances<GrantStore>
   readonly heads: Instances<Heads>
   readonly revocations: Revocations
+  readonly shared: SharedState
   readonly seenTokens: SeenTokens
   readonly tasks: Tasks
   readonly sinks: OpenSinks
@@ -78,6 +80,7 @@ export const createEstate = ({
     seenTokens: createSeenTokens(),
     tasks: createTasks(clock),
     revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
+    shared: createSharedState({ log }),
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
     generatedKey: (make) => {
@@ -261,8 +264,9 @@ const storeOf = (
     const memory = createMemoryStore({ clock, maxEntries, maxBytes, marks: estate.revocations.feed })
     if (redis === null) return memory
     const link = createRedisLink(redis, { timeoutMs: redis.commandTimeoutMs, name: 'grants', log })
-    const { keyPrefix, macKey } = redis
-    return createTwoTiers(memory, createRedisGrants({ link, keyPrefix, mac: createMac(macKey), clock }))
+    const { keyPrefix, macKey, commandTimeoutMs } = redis
+    const shared = createRedisGrants({ link, keyPrefix, mac: createMac(macKey), clock })
+    return createTwoTiers(memory, shared, commandTimeoutMs)
   })
 }
 

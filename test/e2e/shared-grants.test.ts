@@ -1,77 +1,11 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, type TestContext, test } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
-import { ADMIN_ENV, ADMIN_YAML, askPort } from '../admin/admin-world.ts'
-import { startRawBackend } from '../support/backend.ts'
-import { layOut, startGatewayProcess, startInDirectory, type TestGateway } from '../support/gateway.ts'
-import { rawRequest } from '../support/raw-http.ts'
-import { type RedisServer, startRedis, withoutRedis } from '../support/redis-server.ts'
-import { buildCity, type City, HOST } from './city.ts'
-
-interface Replica {
-  readonly gateway: TestGateway
-  /** The status that alice gets for an account. */
-  readonly visit: (path?: string) => Promise<number>
-  readonly sources: () => readonly string[]
-  readonly ask: (path: string, ask?: Parameters<typeof askPort>[2]) => ReturnType<typeof askPort>
-}
-
-interface World {
-  readonly redis: RedisServer
-  readonly replicas: readonly Replica[]
-}
-
-const signingKey = (): string =>
-  JSON.stringify(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
-
-const layOutFor = async (redis: RedisServer, upstream: string, grants = ''): Promise<City> =>
-  buildCity({
-    upstream,
-    settings: {
-      admin: ADMIN_YAML,
-      grants: `{ store: "${redis.url}", ttl: 60s, redis: { commandTimeout: 2s }${grants} }`,
-      revocation: '{ maxStale: 3s }',
-      assertion: '{ keyFile: assertion.jwk }',
-    },
-  })
-
-const startWorld = async (t: TestContext, count: number, args: readonly string[] = []): Promise<World> => {
-  const redis = await startRedis(args)
-  t.after(redis.close)
-  const backend = await startRawBackend()
-  t.after(backend.close)
-  const city = await layOutFor(redis, backend.url)
-  const key = signingKey()
-  const replicas: Replica[] = []
-  for (let index = 0; index < count; index += 1) {
-    const directory = layOut(city.world)
-    writeFileSync(join(directory, 'config', 'assertion.jwk'), key)
-    const gateway = await startInDirectory(directory, { env: { ...city.env, ...ADMIN_ENV }, watch: null })
-    t.after(gateway.close)
-    const token = city.credentials.tokens.get('alice') ?? ''
-    replicas.push({
-      gateway,
-      visit: async (path = '/accounts/1') => {
-        const head = `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`
-        return (await rawRequest(gateway.port, head)).status
-      },
-      sources: () => gateway.records().map(({ source }) => source),
-      ask: (path, ask) => askPort(gateway.admin ?? '', path, ask),
-    })
-  }
-  // On an empty Redis that takes one maxStale.
-  for (const { ask } of replicas)
-    await until(async () => (await ask('/readyz', { token: null })).status === 200)
-  return { redis, replicas }
-}
-
-/** Waits until it is so; the deadline is that of the test. */
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await wait(10)
-}
+import { describe, test } from 'node:test'
+import { ADMIN_ENV } from '../admin/admin-world.ts'
+import { layOut, startGatewayProcess } from '../support/gateway.ts'
+import { startRedis, withoutRedis } from '../support/redis-server.ts'
+import { layOutFor, signingKey, startWorld, until } from './shared-world.ts'
 
 describe('gateways that share a Redis', { skip: withoutRedis, timeout: 60_000 }, () => {
   test('decide by a grant that another one made, and not after a mark that was published at the other', async (t) => {

@@ -4,12 +4,13 @@ import type { HeaderPairs } from '../../core/headers.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
+import type { SharedUses } from '../../core/shared-uses.ts'
 import { ASYMMETRIC_ALGORITHMS } from './algorithms.ts'
 import type { Prove } from './authenticator.ts'
 import { createNonceIssuer, type NonceIssuer } from './dpop-nonce.ts'
 import { checkProof, type GoodProof, type ProofRules } from './dpop-proof.ts'
 import { type KeyBinding, keyBindingOf } from './key-binding.ts'
-import { memoryReplayStore, type ReplayStore } from './replay-store.ts'
+import { memoryReplayStore, type ReplayAnswer, type ReplayStore } from './replay-store.ts'
 
 /** How tokens that are bound to a key are taken; a binding is enforced without any of it. */
 export const dpopConfig = (s: Settings) =>
@@ -50,7 +51,9 @@ interface PossessionParts {
   readonly required: boolean
   readonly rules: ProofRules
   readonly nonces: NonceIssuer | null
+  /** Of this process. */
   readonly replays: ReplayStore
+  readonly sharedUses: SharedUses | undefined
 }
 
 /** Checks the configuration; the result is to be called when the authenticator is made. */
@@ -70,7 +73,8 @@ export const preparePossession = (
   return () => {
     // An edit must not make used proofs good again.
     const { value, release } = preparation.share('used DPoP proofs', memoryReplayStore)
-    const parts = { name, required: config?.required === true, rules, nonces, replays: value }
+    const { sharedUses } = preparation
+    const parts = { name, required: config?.required === true, rules, nonces, replays: value, sharedUses }
     return { proofFor: (claims) => proofFor(claims, parts), close: release }
   }
 }
@@ -107,7 +111,7 @@ const useProof = async (
   { jti, nonce, untilMs }: GoodProof,
   jkt: string,
   headers: HeaderPairs,
-  { name, nonces, replays }: PossessionParts,
+  { name, nonces, replays, sharedUses }: PossessionParts,
   nowMs: number,
 ): Promise<Refusal | null> => {
   if (nonces !== null && (nonce === null || !nonces.accepts(nonce, nowMs))) {
@@ -115,7 +119,7 @@ const useProof = async (
   }
   const use = hash('sha256', `${jkt} ${jti}`, 'base64url')
   if (usedBy.get(headers) === use) return null
-  switch (await replays.use(use, untilMs, nowMs)) {
+  switch (await useOnce(use, untilMs, nowMs, replays, sharedUses)) {
     case 'first':
       usedBy.set(headers, use)
       return null
@@ -129,6 +133,18 @@ const useProof = async (
         `${name}: whether a DPoP proof was used before cannot be told at present`,
       )
   }
+}
+
+/** Here first: what was used here is refused whether others can be asked or not, also after an edit of where they are. */
+const useOnce = (
+  use: string,
+  untilMs: number,
+  nowMs: number,
+  replays: ReplayStore,
+  shared: SharedUses | undefined,
+): ReplayAnswer | Promise<ReplayAnswer> => {
+  const here = replays.use(use, untilMs, nowMs)
+  return here === 'used' ? here : (shared?.use('dpop', use, untilMs - nowMs) ?? here)
 }
 
 const ALGS = `algs="${ASYMMETRIC_ALGORITHMS.join(' ')}"`

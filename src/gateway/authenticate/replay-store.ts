@@ -1,4 +1,5 @@
 import type { Closable } from '../../core/settings.ts'
+import type { SharedUse } from '../../core/shared-uses.ts'
 
 /** Remembers what may be used once only. */
 export interface ReplayStore extends Closable {
@@ -7,10 +8,10 @@ export interface ReplayStore extends Closable {
    * @param untilMs milliseconds since the epoch, after which the use would be refused for its age anyway.
    * @returns `used` when it was remembered already; `full` when nothing more can be, so that it must be refused.
    */
-  readonly use: (key: string, untilMs: number, nowMs: number) => ReplayAnswer | Promise<ReplayAnswer>
+  readonly use: (key: string, untilMs: number, nowMs: number) => 'first' | 'used' | 'full'
 }
 
-export type ReplayAnswer = 'first' | 'used' | 'full' | 'unavailable'
+export type ReplayAnswer = ReturnType<ReplayStore['use']> | SharedUse
 
 const MOST_ENTRIES = 500_000
 

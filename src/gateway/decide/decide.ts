@@ -131,12 +131,14 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     return Object.freeze({ ...shared.decision, source: 'grant-shared' })
   }
 
+  const mayShare = ({ keep }: Case): boolean =>
+    store.getShared !== undefined && keep !== null && feed.freshness() === 'fresh'
+
   const answer = (
     asked: Case,
     signal: () => AbortSignal,
   ): Decision | Refusal | Promise<Decision | Refusal> => {
-    const mayShare = store.getShared !== undefined && asked.keep !== null && feed.freshness() === 'fresh'
-    if (mayShare) return answerShared(asked, signal)
+    if (mayShare(asked)) return answerShared(asked, signal)
     const answers = asked.engine.evaluate(asked.requests, signal, asked.http)
     if (answers instanceof Promise) return answers.then((known) => compared(asked, settle(asked, known)))
     return compared(asked, settle(asked, answers))
@@ -154,12 +156,14 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
       controller ??= new AbortController()
       return controller
     }
+    // What waits for those that are shared is not taken from the engine's time.
+    const sharedMs = mayShare(asked) ? (store.sharedTimeoutMs ?? 0) : 0
     const answers = answer(asked, () => control().signal)
     if (!(answers instanceof Promise)) return answers
     const { engine, keep, shadow } = asked
     const timeoutMs = engine.timeoutMs ?? options.engineTimeoutMs ?? DEFAULT_ENGINE_TIMEOUT_MS
     const flight = startFlight(answers, {
-      timeoutMs: shadow === null ? timeoutMs : timeoutMs + SHADOW_WAIT_MS,
+      timeoutMs: sharedMs + timeoutMs + (shadow === null ? 0 : SHADOW_WAIT_MS),
       timedOut: unavailable(engine, `no answer within ${timeoutMs} ms`),
       abort: () => control().abort(),
       onEnd: () => {

@@ -54,6 +54,8 @@ export interface GrantStore {
    * A store that cannot be reached has none. Not there when nothing is shared.
    */
   readonly getShared?: (id: string, signal: AbortSignal) => Promise<Grant | undefined>
+  /** The longest that `getShared` takes. */
+  readonly sharedTimeoutMs?: number
   /** Keeps one here that the others have already. */
   readonly keep?: (grant: Grant) => void
   /** What is shared about a subject, task or resource; a store that cannot be reached has none. */

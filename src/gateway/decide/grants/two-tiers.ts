@@ -2,7 +2,11 @@ import type { SharedGrants } from './redis-grants.ts'
 import type { GrantStore } from './store.ts'
 
 /** Grants of this process first, and behind them those that all gateways share. */
-export const createTwoTiers = (memory: GrantStore, shared: SharedGrants): GrantStore => ({
+export const createTwoTiers = (
+  memory: GrantStore,
+  shared: SharedGrants,
+  sharedTimeoutMs: number,
+): GrantStore => ({
   ...memory,
   put: (grant) => {
     memory.put(grant)
@@ -10,6 +14,7 @@ export const createTwoTiers = (memory: GrantStore, shared: SharedGrants): GrantS
   },
   keep: memory.put,
   getShared: (id) => shared.get(id),
+  sharedTimeoutMs,
   findShared: shared.find,
   sharedStats: shared.stats,
   close: shared.close,

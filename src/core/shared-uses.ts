@@ -1,0 +1,15 @@
+/** What was found of a use that may happen once only; `unavailable` when that cannot be told, so that it must be refused. */
+export type SharedUse = 'first' | 'used' | 'unavailable'
+
+/** Remembers uses for all gateways together. */
+export interface SharedUses {
+  /**
+   * Remembers a use, and tells whether it was the first one anywhere.
+   *
+   * @param kind of use, such as `dpop`; a name of our own.
+   * @param key  names the use; the caller bounds its length.
+   * @param forMs milliseconds for which it could be tried again.
+   * @returns null when no memory is shared. Never rejects; ends by the deadline of a Redis command.
+   */
+  readonly use: (kind: string, key: string, forMs: number) => Promise<SharedUse> | null
+}

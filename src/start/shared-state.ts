@@ -1,0 +1,102 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Configuration } from '../config/configuration.ts'
+import type { Log } from '../core/log.ts'
+import type { SharedUses } from '../core/shared-uses.ts'
+import { createRedisLink, type RedisLink } from '../gateway/decide/redis/link.ts'
+import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
+import { createRedisUses, type RedisUses } from '../gateway/decide/redis/uses.ts'
+import type { PreparedFeed, Revocations } from './revocations.ts'
+
+/** What gateways remember together besides grants and marks: one all the life of the process, whatever Redis is behind it. */
+export interface SharedState {
+  readonly uses: SharedUses
+  /** Connects to what a configuration names, beside what is there. A Redis out of reach is gone on without. */
+  readonly prepare: (redis: RedisSettings | null) => Promise<PreparedFeed>
+  readonly close: () => void
+}
+
+interface Open {
+  readonly link: RedisLink
+  readonly uses: RedisUses
+  readonly timeoutMs: number
+}
+
+const UNCHANGED: PreparedFeed = { commit: () => undefined, discard: () => undefined }
+/** How long the first connection may take before it is gone on without. */
+const FIRST_CONNECTION_MS = 2_000
+const RETRY_MS = 20
+
+export const createSharedState = ({ log }: { readonly log: Log }): SharedState => {
+  let running = ''
+  let current: Open | null = null
+  return {
+    uses: { use: (kind, key, forMs) => current?.uses.use(kind, key, forMs) ?? null },
+    prepare: async (redis) => {
+      const wanted = redis?.fingerprint ?? ''
+      if (wanted === running) return UNCHANGED
+      const next = redis === null ? null : open(redis, log)
+      if (next !== null) await firstAnswer(next.link)
+      return {
+        commit: () => {
+          if (current !== null) closeLater(current)
+          current = next
+          running = wanted
+        },
+        discard: () => next?.link.close(),
+      }
+    },
+    close: () => {
+      current?.link.close()
+      current = null
+    },
+  }
+}
+
+/** The feed, and what else is shared, of a configuration. */
+export const prepareShared = async (
+  configuration: Configuration,
+  { revocations, shared }: { readonly revocations: Revocations; readonly shared: SharedState },
+): Promise<PreparedFeed | { readonly failed: string }> => {
+  const [feed, state] = await Promise.all([
+    revocations.prepare(configuration),
+    shared.prepare(configuration.redis),
+  ])
+  if ('failed' in feed) {
+    state.discard()
+    return feed
+  }
+  return {
+    commit: () => {
+      feed.commit()
+      state.commit()
+    },
+    discard: () => {
+      feed.discard()
+      state.discard()
+    },
+  }
+}
+
+const open = (redis: RedisSettings, log: Log): Open => {
+  const timeoutMs = redis.commandTimeoutMs
+  const link = createRedisLink(redis, { timeoutMs, name: 'uses', log })
+  return { link, timeoutMs, uses: createRedisUses({ link, keyPrefix: redis.keyPrefix }) }
+}
+
+// Requests may be waiting for an answer of it.
+const closeLater = ({ link, timeoutMs }: Open): void => {
+  void wait(timeoutMs, undefined, { ref: false }).then(link.close)
+}
+
+/** Requests wait for no connection, so that the first ones would be refused without it. */
+const firstAnswer = async (link: RedisLink): Promise<void> => {
+  const deadline = AbortSignal.timeout(FIRST_CONNECTION_MS)
+  const ping = () =>
+    link.call('PING').then(
+      () => true,
+      () => false,
+    )
+  while (!deadline.aborted && !(await ping())) {
+    await wait(RETRY_MS, undefined, { signal: deadline }).catch(() => undefined)
+  }
+}
