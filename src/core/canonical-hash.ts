@@ -45,7 +45,14 @@ const arrayText = (values: readonly unknown[]): string => {
   return text
 }
 
-const objectText = (object: object): string => {
+/**
+ * `canonicalText` of an object as if it did not have this key.
+ *
+ * @throws {TypeError} as `canonicalText` does.
+ */
+export const canonicalTextWithout = (object: object, key: string): string => objectText(object, key)
+
+const objectText = (object: object, without?: string): string => {
   const prototype: unknown = Object.getPrototypeOf(object)
   // The content of a class's instance is not in its keys: every Date would look like every other.
   if (prototype !== Object.prototype && prototype !== null) {
@@ -53,11 +60,20 @@ const objectText = (object: object): string => {
   }
   let count = 0
   let text = ''
-  for (const key of Object.keys(object).sort()) {
+  for (const key of sortedKeys(object)) {
     const value: unknown = Reflect.get(object, key)
-    if (value === undefined) continue
+    if (value === undefined || key === without) continue
     count += 1
     text += stringText(key) + canonicalText(value)
   }
   return `o${count}:${text}`
+}
+
+/** To look whether they are in order costs less than to sort what nearly always is. */
+const sortedKeys = (object: object): readonly string[] => {
+  const keys = Object.keys(object)
+  for (let index = 1; index < keys.length; index += 1) {
+    if ((keys[index - 1] ?? '') > (keys[index] ?? '')) return keys.sort()
+  }
+  return keys
 }

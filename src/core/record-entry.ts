@@ -24,7 +24,7 @@ export interface RecordEntry {
   /** The decision id; the request's own id but for a later record of the same request. */
   readonly id: string
   /** Id of the earlier record of this request, when what it allowed then failed. */
-  readonly follows?: string
+  readonly follows?: string | undefined
   readonly outcome: Decision | Refusal
   /** True when the outcome was no allow, and the request was forwarded all the same: `mode: observe`. */
   readonly observed?: boolean
@@ -38,5 +38,5 @@ export interface RecordEntry {
   /** What this record is about, if not about a request; it allows nothing. */
   readonly mark?: RecordedMark
   /** How what was let through has ended; only in a record that follows another. */
-  readonly stream?: StreamEnd
+  readonly stream?: StreamEnd | undefined
 }

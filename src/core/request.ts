@@ -16,7 +16,7 @@ export interface RequestFacts {
   readonly ip: string
   readonly receivedAtMs: number
   /** W3C `traceparent` of the caller when it is well-formed. */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 /** The one spelling of a request that is matched, mapped and forwarded. */

@@ -171,16 +171,19 @@ export const createPipeline = (deps: {
     progress.stage = 'enforce'
     const allowed = { accepted, identity, bound, decision, decisionId }
     const lease = accepted.route.upstream === '' ? undefined : streams?.open(allowed, progress.held)
-    const passage = lease === undefined ? { exchange, ...allowed } : { exchange, ...allowed, lease }
-    after(progress, stages.forward(passage), (result) => {
-      if (result === true) {
-        if (lease?.isLeft() === false) lease.ended('complete')
-        return end(progress)
-      }
-      const cut = lease?.refused() ?? null
-      lease?.ended('application')
-      stop(progress, result, result, cut)
-    })
+    after(
+      progress,
+      stages.forward({ exchange, accepted, identity, bound, decision, decisionId, lease }),
+      (result) => {
+        if (result === true) {
+          if (lease?.isLeft() === false) lease.ended('complete')
+          return end(progress)
+        }
+        const cut = lease?.refused() ?? null
+        lease?.ended('application')
+        stop(progress, result, result, cut)
+      },
+    )
   }
 
   /** Records an end that is not a forward, then answers; an unrecorded end is answered as such. */
@@ -214,12 +217,20 @@ export const createPipeline = (deps: {
   ): boolean => {
     const { request, route, identity, bound, latencyUs, stages, recordedId } = progress
     if (request === null) throw new Error('a request without facts cannot be recorded')
-    const follows = recordedId === null ? {} : { follows: recordedId }
-    const known = { request, route, identity, bound, latencyUs }
-    const ended = stream === null ? {} : { stream }
     // What was let through by one configuration may have been ended by a later one.
     const by = stream === null ? stages : current()
-    const recorded = by.record({ id, ...follows, outcome, observed, ...known, ...ended })
+    const recorded = by.record({
+      id,
+      follows: recordedId ?? undefined,
+      outcome,
+      observed,
+      request,
+      route,
+      identity,
+      bound,
+      latencyUs,
+      stream: stream ?? undefined,
+    })
     if (recorded === 'coalesced') return true
     if (recorded !== true) {
       log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')

@@ -76,5 +76,5 @@ export interface Passage {
   readonly decision: Decision
   readonly decisionId: string
   /** What it lives on; left out: nobody ends it. */
-  readonly lease?: StreamLease
+  readonly lease?: StreamLease | undefined
 }

@@ -138,7 +138,7 @@ const makeRequest = (
   clock: Clock,
 ): CanonicalRequest => {
   const receivedAtMs = clock.nowMs()
-  const traceparent = readTraceparent(head.headers, checked.names)
+  const traceparent = readTraceparent(head.headers, checked.names) ?? undefined
   const { path, query } = target
   return {
     id: randomUuidV7(receivedAtMs),
@@ -147,7 +147,7 @@ const makeRequest = (
     path,
     ip: client.ip,
     receivedAtMs,
-    ...(traceparent === null ? {} : { traceparent }),
+    traceparent,
     scheme: client.scheme,
     authority: host.authority,
     query,

@@ -28,7 +28,7 @@ export interface AnswerOptions {
   /** What the request lives on. */
   readonly lease: StreamLease
   /** What `Sallyport-Task-Complete` of the application may end; left out: nothing. */
-  readonly task?: { readonly id: string; readonly complete: () => void }
+  readonly task?: { readonly id: string; readonly complete: () => void } | undefined
   /** An answer was cut after its head; told once. */
   readonly onCut: (code: string) => void
   readonly requestMethod: string

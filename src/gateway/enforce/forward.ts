@@ -58,13 +58,14 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
 
     const { config } = upstream
     const relayOptions: RelayOptions = {
+      // Written out, here and below: a spread makes V8 a new shape for the object of each request.
       decisionId,
       cors: cors === undefined ? null : corsHeaders(cors, exchange.head.headers),
       setCookies: passage.identity?.setCookies ?? [],
       connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
       stallTimeoutMs: config.stallTimeout,
       lease,
-      ...taskOf(passage, options.completeTask),
+      task: taskOf(passage, options.completeTask),
       onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
     }
     const token = assertion.of(passage)
@@ -76,7 +77,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     const credentials = shown instanceof Promise ? await shown : shown
     if (credentials !== null && 'refusal' in credentials) return credentials
     const host = hostFor(upstream, origin, passage)
-    const request = upstreamRequest(passage, headersOf, { host, assertion: token, credentials })
+    const request = upstreamRequest(passage, headersOf, host, token, credentials)
     let outcome = await (exchange.upgrade === undefined
       ? send(origin, request)
       : sendUpgrade(origin, request, exchange, exchange.upgrade, { ...relayOptions, config }))
@@ -104,14 +105,14 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
 const taskOf = (
   { accepted, bound, lease }: Passage,
   completeTask: ForwardOptions['completeTask'],
-): Pick<RelayOptions, 'task'> => {
+): RelayOptions['task'] => {
   const { task } = bound
-  if (task === undefined) return {}
+  if (task === undefined) return undefined
   const complete = (): void => {
     lease?.completesTask()
     completeTask(task.id, accepted.route.upstream)
   }
-  return { task: { id: task.id, complete } }
+  return { id: task.id, complete }
 }
 
 const sendUpgrade = (
@@ -157,7 +158,9 @@ const hostFor = ({ config }: Upstream, origin: Origin, { accepted }: Passage): s
 const upstreamRequest = (
   passage: Passage,
   headersOf: HeadersOf,
-  given: Pick<RequestHeaderAdditions, 'host' | 'assertion' | 'credentials'>,
+  host: string,
+  assertion: string | null,
+  credentials: NonNullable<RequestHeaderAdditions['credentials']> | null,
 ): UpstreamRequest => {
   const { exchange, accepted, bound, decisionId, lease = UNSUPERVISED } = passage
   if (bound.body !== null) lease.received(bound.body.length)
@@ -167,9 +170,11 @@ const upstreamRequest = (
     method: accepted.request.method,
     target: bound.target,
     headers: headersOf(accepted.request, {
-      ...given,
+      host,
       httpVersion: exchange.head.httpVersion,
       decisionId,
+      assertion,
+      credentials,
       headers: bound.headers,
       contentLength,
     }),

@@ -56,8 +56,15 @@ export const relay = (
       finish(true)
       controller?.abort(new Abandoned())
     }
+    const { decisionId, cors, setCookies, stallTimeoutMs, lease, task, onCut } = options
     const answer = createAnswer(exchange, {
-      ...options,
+      decisionId,
+      cors,
+      setCookies,
+      stallTimeoutMs,
+      lease,
+      task,
+      onCut,
       requestMethod: request.method,
       resetting: origin.resetting,
       finish,
@@ -88,6 +95,10 @@ export const relay = (
         clearTimeout(wait)
         if (finished) started.abort(new Abandoned())
       },
-      ...answer.handler,
+      onResponseStarted: answer.handler.onResponseStarted,
+      onResponseStart: answer.handler.onResponseStart,
+      onResponseData: answer.handler.onResponseData,
+      onResponseEnd: answer.handler.onResponseEnd,
+      onResponseError: answer.handler.onResponseError,
     })
   })

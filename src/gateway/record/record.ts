@@ -47,13 +47,12 @@ export const createRecord = (deps: {
   return (entry) => {
     const record = decisionRecord(entry, deps)
     const line = JSON.stringify(record)
-    for (const [index, sink] of sinks.entries()) {
+    for (const sink of sinks) {
       const written = sink.write(line, record)
-      if (written !== true && sink.required) {
-        const refusal = refuse('record', 'audit_unavailable', `${sink.name}: ${written.failed}`)
-        withdraw(entry, refusal, sinks.slice(0, index))
-        return refusal
-      }
+      if (written === true || !sink.required) continue
+      const refusal = refuse('record', 'audit_unavailable', `${sink.name}: ${written.failed}`)
+      withdraw(entry, refusal, sinks.slice(0, sinks.indexOf(sink)))
+      return refusal
     }
     onRecorded?.(line, record)
     return true
@@ -71,8 +70,11 @@ export const decisionRecord = (
   const verdict = verdictOf(entry)
   const refusal = isRefusal(entry.outcome) ? entry.outcome : null
   const read = bound ?? refusal?.read
-  const subject = bound?.accessRequests[0]?.subject ?? identity?.subject
-  // Optional fields are left undefined, not left out: JSON.stringify drops them, and the object keeps one shape.
+  const first = bound?.accessRequests[0]
+  const subject = first?.subject ?? identity?.subject
+  const asked = bound === null || bound.batch ? undefined : first
+  // Optional fields are left undefined, not left out: JSON.stringify drops them, and the object keeps one shape. Nothing
+  // is spread into it, after which V8 would define each field by itself.
   const record: Unfinished<DecisionRecord> = {
     v: 1,
     id: entry.id,
@@ -88,7 +90,10 @@ export const decisionRecord = (
     forwarded: entry.observed === true ? true : undefined,
     subject,
     credential: identity === null ? undefined : recordedCredential(identity.credential, nowMs),
-    ...questions(entry, decision, subject),
+    action: asked?.action,
+    resource: asked?.resource,
+    context: asked?.context,
+    evaluations: evaluations(entry, decision, subject),
     route: known(route?.name),
     owner: known(route?.owner),
     engine: known(route?.engine),
@@ -165,22 +170,16 @@ const refused = ({ refusal, stage, detail }: Refusal): Verdict => ({
 /** The same fields, any of which may be undefined. */
 type Unfinished<T> = { readonly [Key in keyof T]: T[Key] | undefined }
 
-const questions = (
+const evaluations = (
   { bound }: RecordEntry,
   decision: Decision | null,
   subject: Subject | undefined,
-): Pick<Unfinished<DecisionRecord>, 'action' | 'resource' | 'context' | 'evaluations'> => {
-  if (bound === null) return {}
-  if (bound.batch) {
-    const evaluations = bound.accessRequests.map((asked, index) =>
-      recordedEvaluation(asked, decision?.evaluations?.[index], subject),
-    )
-    return { evaluations }
-  }
-  const asked = bound.accessRequests[0]
-  if (asked === undefined) return {}
-  return { action: asked.action, resource: asked.resource, context: asked.context }
-}
+): DecisionRecord['evaluations'] =>
+  bound === null || !bound.batch
+    ? undefined
+    : bound.accessRequests.map((asked, index) =>
+        recordedEvaluation(asked, decision?.evaluations?.[index], subject),
+      )
 
 const recordedEvaluation = (
   asked: AccessRequest,
@@ -197,13 +196,9 @@ const recordedEvaluation = (
 
 const recordedCredential = (credential: Credential, nowMs: number): RecordedCredential => {
   const { type, authenticator, id, issuedAt, issuer } = credential
-  return {
-    type,
-    authenticator,
-    id,
-    ...(issuedAt === undefined ? {} : { ageSeconds: Math.max(0, Math.floor(nowMs / 1000 - issuedAt)) }),
-    ...(issuer === undefined ? {} : { issuer }),
-  }
+  const ageSeconds = issuedAt === undefined ? undefined : Math.max(0, Math.floor(nowMs / 1000 - issuedAt))
+  const fields: Unfinished<RecordedCredential> = { type, authenticator, id, ageSeconds, issuer }
+  return fields as RecordedCredential
 }
 
 const recordedRequest = (request: RequestFacts): RecordedRequest => {

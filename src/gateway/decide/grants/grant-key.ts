@@ -1,5 +1,5 @@
 import type { AccessRequest, Subject } from '../../../core/access-request.ts'
-import { canonicalText, hashText } from '../../../core/canonical-hash.ts'
+import { canonicalText, canonicalTextWithout, hashText } from '../../../core/canonical-hash.ts'
 import type { Credential, Identity } from '../../../core/identity.ts'
 import type { RouteGrantConfig } from '../config.ts'
 
@@ -30,8 +30,8 @@ export const grantKey = (
   accessRequests: readonly AccessRequest[],
 ): string => {
   let text = `${scopeText}${canonicalText(policyVersion)}${credentialText(identity.credential)}a${accessRequests.length}:`
-  for (const { subject, ...asked } of accessRequests)
-    text += subjectText(subject, identity) + canonicalText(asked)
+  for (const asked of accessRequests)
+    text += subjectText(asked.subject, identity) + canonicalTextWithout(asked, 'subject')
   return hashText(text)
 }
 
