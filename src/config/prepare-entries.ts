@@ -113,7 +113,8 @@ const prepareUpstreams = (
     const shown = () =>
       credentials === undefined ? null : createCredentials(credentials, { upstream: name, clock, log })
     const fingerprint = preparation.fingerprint(value)
-    prepared.set(name, { create: () => createUpstream(name, value, tls, shown()), fingerprint })
+    const create = () => createUpstream(name, value, { clock, log, tls, credentials: shown() })
+    prepared.set(name, { create, fingerprint })
   }
   return prepared
 }

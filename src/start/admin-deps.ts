@@ -52,6 +52,8 @@ export const createAdminDeps = (
       connections,
       streams,
       engines: () => engineStates(generation()),
+      upstreams: () =>
+        [...generation().upstreams.values()].map(({ name, status }) => ({ name, status: status() })),
       grants: () => generation().grantStats(),
       sharedGrants: () => generation().sharedGrants.stats?.() ?? null,
       feed: feed.status,

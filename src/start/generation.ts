@@ -16,7 +16,7 @@ import { createMac } from '../gateway/decide/redis/mac.ts'
 import type { OnPublished } from '../gateway/decide/revocations/feed.ts'
 import type { AssertionKey, AssertionSettings } from '../gateway/enforce/assertion-key.ts'
 import { createJwsSigner } from '../gateway/enforce/compact-jws.ts'
-import type { OwnedUpstream } from '../gateway/enforce/upstreams.ts'
+import type { OwnedUpstream, Upstream } from '../gateway/enforce/upstreams.ts'
 import { type Explanation, explain, type Identify } from '../gateway/explain.ts'
 import { explainRecord, type PastExplanation } from '../gateway/explain-record.ts'
 import type { AskedRequest } from '../gateway/explain-request.ts'
@@ -104,6 +104,7 @@ export interface Generation {
   readonly heads: Heads
   readonly sinks: readonly Sink[]
   readonly engines: ReadonlyMap<string, Engine>
+  readonly upstreams: ReadonlyMap<string, Upstream>
   readonly grantStats: () => GrantStats
   readonly grants: GrantStore['list']
   readonly sharedGrants: {
@@ -170,6 +171,7 @@ export const createGeneration = (
     const heads = use(estate.heads.take(headsKey, makeHeads))
     const engines = useAll(configuration.engines, estate.engines)
     const store = use(storeOf(configuration, estate, clock, log))
+    const upstreams = useAll(configuration.upstreams, estate.upstreams)
     const { feed } = estate.revocations
     const { traffic, ring } = estate.telemetry
     const parts: Parts = {
@@ -180,7 +182,7 @@ export const createGeneration = (
       clock,
       authenticators,
       engines,
-      upstreams: useAll(configuration.upstreams, estate.upstreams),
+      upstreams,
       store,
       feed,
       seenTokens: estate.seenTokens,
@@ -226,6 +228,7 @@ export const createGeneration = (
       heads,
       sinks: open,
       engines,
+      upstreams,
       grantStats: store.stats,
       grants: store.list,
       sharedGrants: { find: store.findShared, stats: store.sharedStats },

@@ -37,10 +37,15 @@ export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
  *
  * @param answers one answer for all, or one a request in order (the last is repeated); default `200 ok`.
  * @param options.early a request is answered when its head is there, without waiting for its body.
+ * @param options.port default any that is free.
  */
 export const startRawBackend = async (
   answers: RawAnswer | readonly RawAnswer[] = OK,
-  options: { readonly early?: boolean; readonly onConnection?: (socket: Socket) => void } = {},
+  options: {
+    readonly early?: boolean
+    readonly port?: number
+    readonly onConnection?: (socket: Socket) => void
+  } = {},
 ): Promise<RawBackend> => {
   const script = Array.isArray(answers) ? answers : [answers]
   const requests = collection<RecordedRequest>()
@@ -79,7 +84,7 @@ export const startRawBackend = async (
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
   // An address object is certain here: the server listens on TCP.
   const { port } = server.address() as AddressInfo
   return {

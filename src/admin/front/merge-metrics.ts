@@ -1,6 +1,10 @@
 /** Of these, the sum over workers says nothing; of gauges with any other name it is what all of them have. */
 const LARGEST = /_(?:info|seconds|rejected|max|min|mean|p\d+|stddev|ratio|fresh|max_fds)$/
-const SMALLEST: ReadonlySet<string> = new Set(['sallyport_ready', 'sallyport_revocation_feed_fresh'])
+const SMALLEST: ReadonlySet<string> = new Set([
+  'sallyport_ready',
+  'sallyport_revocation_feed_fresh',
+  'sallyport_upstream_origin_up',
+])
 
 type Combine = (left: number, right: number) => number
 

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'pr
 import type { EngineStatus } from '../../gateway/decide/engines/engine.ts'
 import type { SharedStats } from '../../gateway/decide/grants/store.ts'
 import type { FeedStatus } from '../../gateway/decide/revocations/feed.ts'
+import type { UpstreamStatus } from '../../gateway/enforce/upstreams.ts'
 import type { SinkStats } from '../../gateway/record/sinks/sink.ts'
 import type { ConfigStatus, EngineState, Exposition } from '../admin-deps.ts'
 import type { DurationTally } from './duration-tally.ts'
@@ -21,6 +22,7 @@ export interface MetricsSources {
   readonly sharedGrants: () => SharedStats | null
   readonly feed: () => FeedStatus
   readonly engines: () => readonly EngineState[]
+  readonly upstreams: () => readonly { readonly name: string; readonly status: UpstreamStatus }[]
   readonly sinks: () => readonly { readonly name: string; readonly stats: SinkStats }[]
 }
 
@@ -39,6 +41,7 @@ export const createExposition = (sources: MetricsSources): Exposition => {
   addRevocations(registry, sources)
   addSinks(registry, sources)
   addEngines(registry, sources)
+  addUpstreams(registry, sources)
   collectDefaultMetrics({ register: registry })
   return { contentType: registry.contentType, render: () => registry.metrics() }
 }
@@ -175,6 +178,26 @@ const addEngines = (registry: Registry, { engines }: MetricsSources): void => {
       engines().map(
         ({ name, type, policyVersion }): Row => [{ engine: name, type, policy_version: policyVersion }, 1],
       ),
+  )
+}
+
+const addUpstreams = (registry: Registry, { upstreams }: MetricsSources): void => {
+  gauge(
+    registry,
+    'sallyport_upstream_origin_up',
+    '0 while an origin is left out, since it keeps failing.',
+    ['upstream', 'origin'],
+    () =>
+      upstreams().flatMap(({ name, status: { origins } }) =>
+        origins.map(({ authority, isOut }): Row => [{ upstream: name, origin: authority }, isOut ? 0 : 1]),
+      ),
+  )
+  counter(
+    registry,
+    'sallyport_upstream_retries_total',
+    'Times that a request was sent once more, or to another origin, since the first one failed.',
+    ['upstream'],
+    () => upstreams().map(({ name, status: { retries } }): Row => [{ upstream: name }, retries]),
   )
 }
 

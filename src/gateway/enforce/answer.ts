@@ -34,6 +34,8 @@ export interface AnswerOptions {
   readonly requestMethod: string
   /** True while a connection that the origin has reset is being torn down. */
   readonly resetting: () => boolean
+  /** The first byte of an answer has come. */
+  readonly onAnswer: () => void
   /** Only the first call counts. An error is a bug. */
   readonly finish: (outcome: RelayOutcome | Error) => void
   readonly isFinished: () => boolean
@@ -78,6 +80,7 @@ export const createAnswer = (exchange: Exchange, options: AnswerOptions): Answer
     handler: {
       onResponseStarted: () => {
         progress.answered = true
+        options.onAnswer()
       },
       onResponseStart: (controller, status, _headers, reason) => {
         if (!options.isFinished()) start(progress, controller, status, reason)

@@ -14,7 +14,7 @@ export const upstreamConfig = (s: Settings) =>
       .array(s.url())
       .min(1)
       .optional()
-      .describe('Several origins of one application, used in turn; instead of url'),
+      .describe('Several origins of one application, used in turn, without those that fail; instead of url'),
     host: z
       .string()
       .min(1)
@@ -89,6 +89,23 @@ export const upstreamConfig = (s: Settings) =>
       .optional()
       .describe(
         'Connections to each origin, WebSockets not counted; a request that gets none within connectTimeout is refused; default no limit',
+      ),
+    breaker: z
+      .strictObject({
+        failures: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(3)
+          .describe('Failures in a row after which an origin is left out, default 3'),
+        trialEvery: s
+          .duration({ minMs: 10 })
+          .prefault('2s')
+          .describe('How often a request may try an origin that is left out, default 2s'),
+      })
+      .prefault({})
+      .describe(
+        'When an origin gets no requests, since it cannot be reached, resets connections, or does not answer in time; with none left that can be reached, requests are refused at once',
       ),
     maxHeaderBytes: z
       .int()

@@ -3,7 +3,7 @@ import { corsHeaders } from '../../core/cors.ts'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
-import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
+import { type Refusal, refuse } from '../../core/refusals.ts'
 import { UNSUPERVISED } from '../../core/stream.ts'
 import type { Passage, Stages } from '../pipeline.ts'
 import type { RelayOutcome } from './answer.ts'
@@ -19,7 +19,8 @@ import {
   type RequestHeaderAdditions,
   type RequestHeaderRules,
 } from './request-headers.ts'
-import { isCertificateError, mayRetry, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
+import { isFailure, sendAgain } from './send-again.ts'
+import { isCertificateError, isIdempotent, refusalOf } from './upstream-failure.ts'
 import type { Origin, Upstream, Upstreams } from './upstreams.ts'
 import { relayUpgrade } from './websocket.ts'
 
@@ -70,27 +71,31 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     }
     const token = assertion.of(passage)
     const headersOf = config.forwardCredential ? withCredential : withoutCredential
-    const send = (origin: Origin, request: UpstreamRequest) => relay(origin, request, exchange, relayOptions)
-
     const origin = upstream.pick()
+    if (origin === null) return unreachable(upstream, decisionId, log)
     const shown = showCredentials(upstream, passage, carriersByName)
     const credentials = shown instanceof Promise ? await shown : shown
     if (credentials !== null && 'refusal' in credentials) return credentials
+    if (passage.bound.body !== null) lease.received(passage.bound.body.length)
     const host = hostFor(upstream, origin, passage)
     const request = upstreamRequest(passage, headersOf, host, token, credentials)
-    let outcome = await (exchange.upgrade === undefined
-      ? send(origin, request)
-      : sendUpgrade(origin, request, exchange, exchange.upgrade, { ...relayOptions, config }))
-    if (
-      isFailure(outcome) &&
-      exchange.upgrade === undefined &&
-      mayRetry(outcome, request.method, request.body === null)
-    ) {
-      log.debug(
-        { upstream: name, decisionId, code: outcome.code },
-        'a kept connection was stale; asking once more',
-      )
-      outcome = await send(origin, request)
+    const send = (to: Origin, sent: UpstreamRequest): Promise<RelayOutcome> =>
+      exchange.upgrade === undefined
+        ? relay(to, sent, exchange, relayOptions)
+        : sendUpgrade(to, sent, exchange, exchange.upgrade, { ...relayOptions, config })
+    let outcome = await send(origin, request)
+    if (isFailure(outcome)) {
+      origin.failed(outcome)
+      const isReplayable = request.body === null || Buffer.isBuffer(request.body)
+      const failed = {
+        origin,
+        failure: outcome,
+        decisionId,
+        mayRepeat: isReplayable && exchange.upgrade === undefined && isIdempotent(request.method),
+      }
+      const sendTo = (to: Origin): Promise<RelayOutcome> =>
+        send(to, upstreamRequest(passage, headersOf, hostFor(upstream, to, passage), token, credentials))
+      outcome = await sendAgain(upstream, failed, sendTo, log)
     }
     if (!isFailure(outcome)) return outcome
     const message = isCertificateError(outcome.code)
@@ -99,6 +104,13 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
     log.warn({ upstream: name, decisionId, code: outcome.code }, message)
     return refusalOf(outcome, name)
   }
+}
+
+const unreachable = (upstream: Upstream, decisionId: string, log: Log): Refusal => {
+  const code = upstream.latestFailure()
+  log.debug({ upstream: upstream.name, decisionId, code }, 'not asked, since no origin can be reached')
+  const detail = `upstream ${upstream.name} is not asked, since it cannot be reached: ${code}`
+  return refuse('enforce', 'upstream_unavailable', detail)
 }
 
 /** What an application may end by its answer: the task of this very request. */
@@ -147,9 +159,6 @@ const showCredentials = (
   return value instanceof Promise ? value.then(settle) : settle(value)
 }
 
-const isFailure = (outcome: RelayOutcome): outcome is UpstreamFailure =>
-  outcome !== true && !isRefusal(outcome)
-
 const hostFor = ({ config }: Upstream, origin: Origin, { accepted }: Passage): string => {
   if (config.host === 'preserve') return accepted.request.authority
   return config.host === 'upstream' ? origin.authority : config.host
@@ -163,7 +172,6 @@ const upstreamRequest = (
   credentials: NonNullable<RequestHeaderAdditions['credentials']> | null,
 ): UpstreamRequest => {
   const { exchange, accepted, bound, decisionId, lease = UNSUPERVISED } = passage
-  if (bound.body !== null) lease.received(bound.body.length)
   const streamed = bound.body === null && hasBody(exchange.head.headers)
   const contentLength = streamed ? (headerValues(exchange.head.headers, 'content-length')[0] ?? null) : null
   return {

@@ -49,6 +49,9 @@ export const relay = (
       leave()
       if (request.body !== null && !Buffer.isBuffer(request.body)) request.body.destroy()
       if (outcome instanceof Error && !isRefusal(outcome)) reject(outcome)
+      // Nothing is sent before undici hands over its controller.
+      else if (controller === null && outcome !== true && !isRefusal(outcome))
+        resolve({ ...outcome, unsent: true })
       else resolve(outcome)
     }
     const onCallerGone = (): void => {
@@ -67,6 +70,7 @@ export const relay = (
       onCut,
       requestMethod: request.method,
       resetting: origin.resetting,
+      onAnswer: origin.answered,
       finish,
       isFinished: () => finished,
     })

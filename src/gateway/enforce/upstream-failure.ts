@@ -6,6 +6,8 @@ export interface UpstreamFailure {
   readonly code: string
   /** True when some of an answer had arrived. */
   readonly answered: boolean
+  /** True when nothing of the request had been sent: it cannot have had an effect. */
+  readonly unsent?: boolean
 }
 
 /** An answer that cannot be passed on. */
@@ -42,12 +44,31 @@ export const refusalOf = (failure: UpstreamFailure, upstream: string): Refusal =
   )
 
 const STALE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 /**
- * True when a kept connection may have been closed just as the request was sent, and asking again does no harm.
+ * True when asking twice is meant to have the effect of asking once.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
  */
-export const mayRetry = (failure: UpstreamFailure, method: string, bodyless: boolean): boolean =>
-  bodyless && !failure.answered && SAFE_METHODS.has(method) && STALE.has(failure.code)
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method)
+
+/** True when a kept connection may have been closed just as the request was sent. */
+export const isStale = ({ answered, code }: UpstreamFailure): boolean => !answered && STALE.has(code)
+
+/** True when the origin did not answer what it had been sent. */
+export const isUnanswered = ({ answered, unsent = false, code }: UpstreamFailure): boolean =>
+  !answered && !unsent && (STALE.has(code) || code === 'UND_ERR_HEADERS_TIMEOUT')
+
+/** Of what this gateway lacks, not the origin. */
+const OURS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'EADDRNOTAVAIL'])
+
+/** All else that undici says before it sends is of this gateway: it is closing, or asked for what cannot be sent. */
+const CONNECTING: ReadonlySet<string> = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_SOCKET'])
+
+/** True when no connection to the origin came about, so that another one may be asked, whatever the request. */
+export const mayGoElsewhere = ({ unsent = false, code }: UpstreamFailure): boolean =>
+  unsent && (CONNECTING.has(code) || !code.startsWith('UND_ERR_'))
+
+/** True for an error of connecting that says something of the origin. */
+export const isOriginsFault = (code: string): boolean => !OURS.has(code)

@@ -1,7 +1,12 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import type { Clock } from '../../core/clock.ts'
+import type { Log } from '../../core/log.ts'
 import { type UpstreamConfig, upstreamUrls } from './config.ts'
 import type { UpstreamCredentials } from './credentials.ts'
+import { createOriginHealth, type OriginHealth } from './origin-health.ts'
+import { createPick } from './pick-origin.ts'
+import { isOriginsFault, isUnanswered, type UpstreamFailure } from './upstream-failure.ts'
 import { SYSTEM_TRUST, type UpstreamTls } from './upstream-tls.ts'
 
 /** One origin of an application, with its connections. */
@@ -15,6 +20,22 @@ export interface Origin {
   readonly resetting: () => boolean
   /** Opens a connection that is the caller's alone; `maxConnections` does not count it. */
   readonly open: (opened: buildConnector.Callback) => void
+  /** To be called when an answer begins. */
+  readonly answered: () => void
+  /** To be called when a request that went here failed. */
+  readonly failed: (failure: UpstreamFailure) => void
+}
+
+/** An origin as its metrics show it. */
+export interface OriginStatus {
+  readonly authority: string
+  readonly isOut: boolean
+}
+
+export interface UpstreamStatus {
+  readonly origins: readonly OriginStatus[]
+  /** Requests that were sent once more, or to another origin. */
+  readonly retries: number
 }
 
 export interface Upstream {
@@ -22,8 +43,13 @@ export interface Upstream {
   readonly config: UpstreamConfig
   /** Null: the application is shown nothing. */
   readonly credentials: UpstreamCredentials | null
-  /** The origin for the next request: each in turn. */
-  readonly pick: () => Origin
+  /** The origin for the next request; null: none can be reached now, or none that was not tried. */
+  readonly pick: (tried?: ReadonlySet<Origin>) => Origin | null
+  /** Why an origin failed last, for operators; empty when none has. */
+  readonly latestFailure: () => string
+  /** A request is sent once more. */
+  readonly retried: () => void
+  readonly status: () => UpstreamStatus
 }
 
 /** An upstream with the connections that are its own. */
@@ -36,28 +62,47 @@ export interface Upstreams {
   readonly get: (name: string) => Upstream | undefined
 }
 
-/**
- * An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet.
- *
- * @param tls how the certificates of `https:` origins are verified; by default as the system does.
- * Does not check: whether an origin is healthy. A dead one of several gets its turn all the same.
- */
+export interface UpstreamParts {
+  readonly clock: Pick<Clock, 'monotonicUs'>
+  readonly log: Log
+  /** How the certificates of `https:` origins are verified; default as the system does. */
+  readonly tls?: UpstreamTls
+  /** Default: nothing is shown. */
+  readonly credentials?: UpstreamCredentials | null
+}
+
+/** An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet. */
 export const createUpstream = (
   name: string,
   config: UpstreamConfig,
-  tls: UpstreamTls = SYSTEM_TRUST,
-  credentials: UpstreamCredentials | null = null,
+  { clock, log, tls = SYSTEM_TRUST, credentials = null }: UpstreamParts,
 ): OwnedUpstream => {
-  const created = upstreamUrls(config).map((url) => createOrigin(new URL(url), config, tls))
+  const { failures, trialEvery } = config.breaker
+  const created = upstreamUrls(config).map((text) => {
+    const url = new URL(text)
+    const onChange = (isOut: boolean, code: string): void => {
+      const fields = { upstream: name, origin: url.host, code }
+      if (isOut) log.warn(fields, 'an origin keeps failing, and is left out where others serve')
+      else log.info({ upstream: name, origin: url.host }, 'an origin serves again')
+    }
+    const health = createOriginHealth({ clock, failures, trialEveryMs: trialEvery, onChange })
+    return { ...createOrigin(url, config, tls, health), health }
+  })
   const pools = created.map(({ pool }) => pool)
+  let retries = 0
   return {
     name,
     config,
     credentials,
-    pick: inTurn(
-      name,
-      created.map(({ origin }) => origin),
-    ),
+    pick: createPick(created.map(({ origin, health }) => ({ value: origin, health }))),
+    latestFailure: () => created.map(({ health }) => health.latest()).find((code) => code !== '') ?? '',
+    retried: () => {
+      retries += 1
+    },
+    status: () => ({
+      origins: created.map(({ origin: { authority }, health }) => ({ authority, isOut: health.isOut() })),
+      retries,
+    }),
     close: async (signal) => {
       await closeAll(pools, signal)
       credentials?.close()
@@ -80,22 +125,13 @@ const closeAll = (pools: readonly Pool[], signal?: AbortSignal): Promise<void> =
     void Promise.all(pools.map((pool) => pool.close())).then(over)
   })
 
-const inTurn = (name: string, origins: readonly Origin[]): (() => Origin) => {
-  let turn = 0
-  return () => {
-    const origin = origins[turn % origins.length]
-    if (origin === undefined) throw new Error(`upstream ${name} has no origin`)
-    turn = (turn + 1) % origins.length
-    return origin
-  }
-}
-
 const createOrigin = (
   url: URL,
   config: UpstreamConfig,
   tls: UpstreamTls,
+  health: OriginHealth,
 ): { readonly origin: Origin; readonly pool: Pool } => {
-  const resets = watchResets(url, config.connectTimeout, tls)
+  const resets = watchResets(url, config.connectTimeout, tls, health)
   const address = {
     hostname: url.hostname.replace(/^\[|\]$/g, ''),
     host: url.host,
@@ -120,17 +156,26 @@ const createOrigin = (
       serverName: tls.serverName ?? url.hostname,
       resetting: resets.resetting,
       open: (opened) => resets.connect(address, opened),
+      answered: health.answered,
+      failed: (failure) => {
+        if (isUnanswered(failure)) health.notAnswered(failure.code)
+      },
     },
   }
 }
 
 /**
- * Opens connections, and tells a reset from an end.
+ * Opens connections, notes whether they come about, and tells a reset from an end.
  *
  * An answer without a length ends with its connection. undici takes a reset for such an end, by which an answer that
  * was cut would look whole; it does so within its own 'error' listener, between the two that are added here.
  */
-const watchResets = (url: URL, timeoutMs: number, { ca, serverName, client }: UpstreamTls) => {
+const watchResets = (
+  url: URL,
+  timeoutMs: number,
+  { ca, serverName, client }: UpstreamTls,
+  health: OriginHealth,
+) => {
   const connect = buildConnector({
     timeout: timeoutMs,
     allowH2: false,
@@ -145,7 +190,9 @@ const watchResets = (url: URL, timeoutMs: number, { ca, serverName, client }: Up
     // undici would take the server name from the caller's Host; an address has none and is verified as itself.
     const { servername: _chosen, ...rest } = options
     connect(name === undefined ? rest : { ...rest, servername: name }, (...result) => {
-      const [, socket] = result
+      const [error, socket] = result
+      if (error === null) health.connected()
+      else if (isOriginsFault(codeOf(error))) health.notConnected(codeOf(error))
       socket?.on('error', () => {
         resetting = true
       })
@@ -156,4 +203,9 @@ const watchResets = (url: URL, timeoutMs: number, { ca, serverName, client }: Up
     })
   }
   return { connect: connector, resetting: () => resetting }
+}
+
+const codeOf = (error: Error): string => {
+  const code: unknown = Reflect.get(error, 'code')
+  return typeof code === 'string' ? code : error.name
 }

@@ -5,6 +5,7 @@ import type { Dispatcher } from 'undici'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import type { HeaderPairs } from '../../core/headers.ts'
 import { headerValues } from '../../core/headers.ts'
+import { isRefusal } from '../../core/refusals.ts'
 import { type AnswerHandler, type AnswerOptions, createAnswer, type RelayOutcome } from './answer.ts'
 import { addCookies, responseHeaders } from './response-headers.ts'
 import { createTunnelEnd } from './tunnel-end.ts'
@@ -67,6 +68,9 @@ export const relayUpgrade = (
       answer.dispose()
       leave()
       if (outcome instanceof Error) reject(outcome)
+      // Nothing is sent before there is a connection.
+      else if (waiting === undefined && outcome !== true && !isRefusal(outcome))
+        resolve({ ...outcome, unsent: true })
       else resolve(outcome)
     }
     const abandon = (): void => {
@@ -85,6 +89,7 @@ export const relayUpgrade = (
       ...options,
       requestMethod: 'GET',
       resetting: () => false,
+      onAnswer: origin.answered,
       finish,
       isFinished: () => finished,
     })
@@ -121,11 +126,13 @@ export const relayUpgrade = (
     if (sent === null) return finish(new Error('http-proxy made no request'))
     // After its own listeners: what they have done by then is undone, or goes nowhere.
     sent.on('response', (response) => {
+      origin.answered()
       clearTimeout(waiting)
       response.unpipe(end.stream)
       passAnswer(sent, response, answer.handler, options.bodyTimeoutMs)
     })
     sent.on('upgrade', (response, application) => {
+      origin.answered()
       const headers = finished ? null : switchHeaders(response, options)
       if (headers === null) {
         application.destroy()

@@ -9,7 +9,13 @@ import {
   upstreamConfig,
   upstreamUrls,
 } from '../../../src/gateway/enforce/config.ts'
-import { mayRetry, refusalOf } from '../../../src/gateway/enforce/upstream-failure.ts'
+import {
+  isIdempotent,
+  isStale,
+  isUnanswered,
+  mayGoElsewhere,
+  refusalOf,
+} from '../../../src/gateway/enforce/upstream-failure.ts'
 
 const settings: Settings = {
   path: () => z.string(),
@@ -32,6 +38,7 @@ describe('the configuration of an upstream', () => {
       headersTimeout: 30_000,
       stallTimeout: 60_000,
       keepAliveTimeout: 4000,
+      breaker: { failures: 3, trialEvery: 2000 },
       maxHeaderBytes: 65_536,
     })
   })
@@ -93,11 +100,28 @@ describe('the failure of an upstream', () => {
 
   it('is retried only where nothing could have happened twice', () => {
     const stale = { code: 'UND_ERR_SOCKET', answered: false }
-    assert.ok(mayRetry(stale, 'GET', true))
-    assert.ok(!mayRetry(stale, 'GET', false))
-    assert.ok(!mayRetry(stale, 'POST', true))
-    assert.ok(!mayRetry(stale, 'get', true))
-    assert.ok(!mayRetry({ ...stale, answered: true }, 'GET', true))
-    assert.ok(!mayRetry({ ...stale, code: 'UND_ERR_HEADERS_TIMEOUT' }, 'GET', true))
+    assert.ok(isStale(stale))
+    assert.ok(!isStale({ ...stale, answered: true }))
+    assert.ok(!isStale({ ...stale, code: 'UND_ERR_HEADERS_TIMEOUT' }))
+    assert.deepEqual(['GET', 'PUT', 'DELETE', 'POST', 'PATCH', 'PURGE', 'get'].map(isIdempotent), [
+      ...[true, true, true],
+      ...[false, false, false, false],
+    ])
+  })
+
+  it('goes to another origin only when nothing of it was sent, and for no fault of this gateway', () => {
+    const refused = { code: 'ECONNREFUSED', answered: false }
+    assert.ok(mayGoElsewhere({ ...refused, unsent: true }))
+    assert.ok(!mayGoElsewhere(refused))
+    for (const code of ['UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'UND_ERR_INVALID_ARG'])
+      assert.ok(!mayGoElsewhere({ code, answered: false, unsent: true }))
+  })
+
+  it('counts against its origin when that reset it or kept silent', () => {
+    const silent = { code: 'UND_ERR_HEADERS_TIMEOUT', answered: false }
+    assert.ok(isUnanswered(silent))
+    assert.ok(isUnanswered({ ...silent, code: 'ECONNRESET' }))
+    assert.ok(!isUnanswered({ ...silent, answered: true }))
+    assert.ok(!isUnanswered({ ...silent, code: 'UND_ERR_DESTROYED' }))
   })
 })

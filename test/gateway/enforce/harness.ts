@@ -24,6 +24,7 @@ export const UPSTREAM: UpstreamConfig = {
   headersTimeout: 30_000,
   stallTimeout: 60_000,
   keepAliveTimeout: 4000,
+  breaker: { failures: 3, trialEvery: 2000 },
   maxHeaderBytes: 65_536,
 }
 
@@ -128,6 +129,7 @@ export const passageOf = (exchange: Exchange, changes: PassageChanges = {}): Pas
 
 export interface Gateway {
   readonly port: number
+  readonly upstreamStatus: OwnedUpstream['status']
   readonly closeUpstream: OwnedUpstream['close']
   /** What `forward` gave, one a request, in order of completion. */
   readonly outcomes: readonly string[]
@@ -159,7 +161,9 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
     outcomes.push(outcome)
     for (const { count, resolve } of waiting) if (outcomes.length >= count) resolve()
   }
-  const core = createUpstream('core', { ...UPSTREAM, url, ...upstream }, options.upstreamTls ?? SYSTEM_TRUST)
+  const config = { ...UPSTREAM, url, ...upstream }
+  const { log = silent } = options.enforce ?? {}
+  const core = createUpstream('core', config, { clock, log, tls: options.upstreamTls ?? SYSTEM_TRUST })
   const enforce = createEnforce({
     upstreams: new Map([['core', core]]),
     assertion: prepareAssertion({ ttl: 60_000, issuer: 'sallyport' }, noPreparation)(),
@@ -202,6 +206,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
   const address = await listener.listen()
   return {
     port: Number(address.split(':')[1]),
+    upstreamStatus: core.status,
     closeUpstream: core.close,
     outcomes,
     settled: (count) =>

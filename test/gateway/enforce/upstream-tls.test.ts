@@ -154,7 +154,8 @@ describe('an application behind TLS', () => {
   for (const [name, [options, tls]] of Object.entries(strange)) {
     it(`that ${name} gets no request and no handshake, however often it is tried`, async () => {
       const application = await startApplication(options)
-      const gateway = await start(application.url, tls)
+      const breaker = { failures: 1000, trialEvery: 1000 }
+      const gateway = await start(application.url, tls, { upstream: { breaker } })
       for (const request of [GET, GET, handshake('/ws'), handshake('/ws')]) {
         const client = connectRaw(gateway.port)
         client.write(request)
