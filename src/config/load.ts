@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { Preparation } from '../core/settings.ts'
-import type { SharedUses } from '../core/shared-uses.ts'
+import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
 import { checkResources } from '../gateway/authenticate/resource-metadata.ts'
 import { tellAskedRoutes } from './checks/asked-routes.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
@@ -152,7 +152,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     clock,
     log,
     share: options.share ?? keptByNobody,
-    sharedUses: options.sharedUses ?? { use: () => null },
+    sharedUses: options.sharedUses ?? NOTHING_SHARED,
     worker: options.worker ?? null,
     files,
     settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),

@@ -12,4 +12,15 @@ export interface SharedUses {
    * @returns null when no memory is shared. Never rejects; ends by the deadline of a Redis command.
    */
   readonly use: (kind: string, key: string, forMs: number) => Promise<SharedUse> | null
+  /** True when it was remembered; false also when nothing is shared or that cannot be told. Never rejects. */
+  readonly wasUsed: (kind: string, key: string) => Promise<boolean>
+  /** Remembers a use without asking whether it was the first one; what cannot be remembered is not. Never rejects. */
+  readonly remember: (kind: string, key: string, forMs: number) => Promise<void>
+}
+
+/** Nothing is shared. */
+export const NOTHING_SHARED: SharedUses = {
+  use: () => null,
+  wasUsed: () => Promise.resolve(false),
+  remember: () => Promise.resolve(),
 }

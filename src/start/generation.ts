@@ -63,6 +63,7 @@ export const createEstate = ({
   const closing = new Set<Promise<unknown>>()
   const cut = new AbortController()
   let generated: AssertionKey | null = null
+  const shared = createSharedState({ log })
   const later = (closed: unknown): void => {
     if (!(closed instanceof Promise)) return
     const settled = closed
@@ -77,10 +78,10 @@ export const createEstate = ({
     upstreams: createInstances((upstream) => later(upstream.close(cut.signal))),
     stores: createInstances((store) => store.close?.()),
     heads: createInstances((heads) => heads.close()),
-    seenTokens: createSeenTokens(),
+    seenTokens: createSeenTokens(shared.uses),
     tasks: createTasks(clock),
     revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
-    shared: createSharedState({ log }),
+    shared,
     sinks: createOpenSinks(log, later),
     telemetry: createTelemetry(),
     generatedKey: (make) => {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
 import type { Log } from '../core/log.ts'
-import type { SharedUses } from '../core/shared-uses.ts'
+import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
 import { createRedisLink, type RedisLink } from '../gateway/decide/redis/link.ts'
 import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
 import { createRedisUses, type RedisUses } from '../gateway/decide/redis/uses.ts'
@@ -29,8 +29,13 @@ const RETRY_MS = 20
 export const createSharedState = ({ log }: { readonly log: Log }): SharedState => {
   let running = ''
   let current: Open | null = null
+  const uses = (): SharedUses => current?.uses ?? NOTHING_SHARED
   return {
-    uses: { use: (kind, key, forMs) => current?.uses.use(kind, key, forMs) ?? null },
+    uses: {
+      use: (...use) => uses().use(...use),
+      wasUsed: (...use) => uses().wasUsed(...use),
+      remember: (...use) => uses().remember(...use),
+    },
     prepare: async (redis) => {
       const wanted = redis?.fingerprint ?? ''
       if (wanted === running) return UNCHANGED

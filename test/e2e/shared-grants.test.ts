@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { ADMIN_ENV } from '../admin/admin-world.ts'
 import { layOut, startGatewayProcess } from '../support/gateway.ts'
 import { startRedis, withoutRedis } from '../support/redis-server.ts'
-import { layOutFor, signingKey, startWorld, until } from './shared-world.ts'
+import { layOutFor, startWorld, until } from './shared-world.ts'
 
 describe('gateways that share a Redis', { skip: withoutRedis, timeout: 60_000 }, () => {
   test('decide by a grant that another one made, and not after a mark that was published at the other', async (t) => {
@@ -81,10 +78,8 @@ describe('gateways that share a Redis', { skip: withoutRedis, timeout: 60_000 },
     const redis = await startRedis(['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
     t.after(redis.close)
     const city = await layOutFor(redis, 'http://127.0.0.1:1')
-    const directory = layOut(city.world)
-    writeFileSync(join(directory, 'config', 'assertion.jwk'), signingKey())
     await assert.rejects(
-      startGatewayProcess(directory, { env: { ...city.env, ...ADMIN_ENV } }),
+      startGatewayProcess(layOut(city.world), { env: city.env }),
       /ended with 2.*maxmemory-policy/s,
     )
   })

@@ -1,6 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ADMIN_ENV, ADMIN_YAML, askPort } from '../admin/admin-world.ts'
@@ -27,37 +25,58 @@ export interface World {
   readonly replicas: readonly Replica[]
 }
 
-export const signingKey = (): string =>
+const signingKey = (): string =>
   JSON.stringify(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
 
-export const layOutFor = async (redis: RedisServer, upstream: string, grants = ''): Promise<City> =>
-  buildCity({
+export interface SharedOptions {
+  /** Arguments of redis-server. */
+  readonly args?: readonly string[]
+  /** `grants.store` of each gateway, made from the Redis; default its URL. */
+  readonly store?: (redis: RedisServer) => string
+  /** `grants.redis`; by default a deadline that a busy machine keeps. */
+  readonly redis?: string
+  /** Lines of the gateway file that are added, or replace what is there. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Files that are added, or replace what is there. */
+  readonly files?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A city whose gateways share what they keep. */
+export const layOutFor = async (
+  redis: RedisServer,
+  upstream: string,
+  options: SharedOptions = {},
+): Promise<City> => {
+  const { store = ({ url }) => url, settings, files, redis: access = '{ commandTimeout: 2s }' } = options
+  const city = await buildCity({
     upstream,
     settings: {
       admin: ADMIN_YAML,
-      grants: `{ store: "${redis.url}", ttl: 60s, redis: { commandTimeout: 2s }${grants} }`,
+      grants: `{ store: "${store(redis)}", ttl: 60s, redis: ${access} }`,
       revocation: '{ maxStale: 3s }',
       assertion: '{ keyFile: assertion.jwk }',
+      ...settings,
     },
   })
+  const more = { 'config/assertion.jwk': signingKey(), ...files }
+  return { ...city, env: { ...city.env, ...ADMIN_ENV, ...options.env }, world: { ...city.world, ...more } }
+}
 
 /** Starts an empty Redis and so many gateways on it; all ends with the test. */
 export const startWorld = async (
   t: TestContext,
   count: number,
-  args: readonly string[] = [],
+  options: SharedOptions = {},
 ): Promise<World> => {
-  const redis = await startRedis(args)
+  const redis = await startRedis(options.args)
   t.after(redis.close)
   const backend = await startRawBackend()
   t.after(backend.close)
-  const city = await layOutFor(redis, backend.url)
-  const key = signingKey()
+  const city = await layOutFor(redis, backend.url, options)
   const replicas: Replica[] = []
   for (let index = 0; index < count; index += 1) {
-    const directory = layOut(city.world)
-    writeFileSync(join(directory, 'config', 'assertion.jwk'), key)
-    const gateway = await startInDirectory(directory, { env: { ...city.env, ...ADMIN_ENV }, watch: null })
+    const gateway = await startInDirectory(layOut(city.world), { env: city.env, watch: null })
     t.after(gateway.close)
     const token = city.credentials.tokens.get('alice') ?? ''
     const request: Replica['request'] = async (path, headers) => {

@@ -4,6 +4,7 @@ import { headerValues } from '../../../core/headers.ts'
 import type { Log } from '../../../core/log.ts'
 import { type Refusal, refuse } from '../../../core/refusals.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
+import type { SharedUses } from '../../../core/shared-uses.ts'
 import type { Transmitter } from './config.ts'
 import { createEventTokens, type EventToken, type SetError } from './event-token.ts'
 import { eventOf, partsOf, STREAM_UPDATED, VERIFICATION } from './events.ts'
@@ -28,17 +29,29 @@ export interface SignalsOptions {
 }
 
 export interface SeenTokens {
-  readonly has: (key: string) => boolean
-  readonly add: (key: string) => void
+  readonly has: (key: string) => Promise<boolean>
+  readonly add: (key: string) => Promise<void>
 }
 
 const MOST_SEEN = 100_000
 const MOST_REASON = 200
 
-/** Bounded; the oldest are forgotten. One that comes again then has its effect again. */
-export const createSeenTokens = (): SeenTokens => {
+/** As long as a mark that refuses credentials lives, unless it is told otherwise. */
+const REMEMBERED_MS = 7 * 24 * 60 * 60 * 1000
+
+/**
+ * Bounded; the oldest are forgotten. One that comes again then has its effect again, as it has when those who share
+ * what was seen cannot be asked: to revoke twice does less harm than to revoke late.
+ */
+export const createSeenTokens = (shared: SharedUses): SeenTokens => {
   const seen = new LRUCache<string, true>({ max: MOST_SEEN })
-  return { has: (key) => seen.has(key), add: (key) => void seen.set(key, true) }
+  return {
+    has: async (key) => seen.has(key) || (await shared.wasUsed('signal', digest(key).toString('base64url'))),
+    add: (key) => {
+      seen.set(key, true)
+      return shared.remember('signal', digest(key).toString('base64url'), REMEMBERED_MS)
+    },
+  }
 }
 
 /** Takes one event token; null: it is taken, and what it says is in force. */
@@ -69,10 +82,10 @@ export const createSignals = (options: SignalsOptions): ReceiveSignal => {
     if ('unreachable' in token) return refuse('authenticate', 'authenticator_unavailable', token.unreachable)
     if (!isAuthorized(request, token.transmitter)) return UNAUTHORIZED
     const key = JSON.stringify([token.transmitter.name, token.jti])
-    if (seen.has(key)) return null
+    if (await seen.has(key)) return null
     const failed = await apply(token, options)
     if (failed !== null) return failed
-    seen.add(key)
+    await seen.add(key)
     log.info({ transmitter: token.transmitter.name, jti: token.jti }, 'an event token was taken')
     return null
   }

@@ -1,10 +1,9 @@
-import type { SharedUse } from '../../../core/shared-uses.ts'
+import type { SharedUse, SharedUses } from '../../../core/shared-uses.ts'
 import type { RedisLink } from './link.ts'
 
 /** Remembers uses as keys of a Redis, each until it ends. */
-export interface RedisUses {
-  /** See `SharedUses`. */
-  readonly use: (kind: string, key: string, forMs: number) => Promise<SharedUse>
+export interface RedisUses extends SharedUses {
+  readonly use: (...args: Parameters<SharedUses['use']>) => Promise<SharedUse>
 }
 
 /** By which the clocks of two gateways may differ: what is too old for one of them may not be for the other. */
@@ -16,15 +15,28 @@ export const createRedisUses = ({
 }: {
   readonly link: Pick<RedisLink, 'call'>
   readonly keyPrefix: string
-}): RedisUses => ({
-  use: async (kind, key, forMs) => {
-    const lifeMs = Math.max(1, Math.ceil(forMs)) + SKEW_MS
-    try {
-      const reply = await link.call('SET', `${keyPrefix}u:${kind}:${key}`, '1', 'NX', 'PX', lifeMs)
-      return reply === 'OK' ? 'first' : reply === null ? 'used' : 'unavailable'
-    } catch {
-      // It may have been written all the same: whoever asks again is then told that it was used.
-      return 'unavailable'
-    }
-  },
-})
+}): RedisUses => {
+  const keyOf = (kind: string, key: string): string => `${keyPrefix}u:${kind}:${key}`
+  const lifeOf = (forMs: number): number => Math.max(1, Math.ceil(forMs)) + SKEW_MS
+  return {
+    use: async (kind, key, forMs) => {
+      try {
+        const reply = await link.call('SET', keyOf(kind, key), '1', 'NX', 'PX', lifeOf(forMs))
+        return reply === 'OK' ? 'first' : reply === null ? 'used' : 'unavailable'
+      } catch {
+        // It may have been written all the same: whoever asks again is then told that it was used.
+        return 'unavailable'
+      }
+    },
+    wasUsed: (kind, key) =>
+      link.call('EXISTS', keyOf(kind, key)).then(
+        (count) => count === 1,
+        () => false,
+      ),
+    remember: (kind, key, forMs) =>
+      link.call('SET', keyOf(kind, key), '1', 'PX', lifeOf(forMs)).then(
+        () => undefined,
+        () => undefined,
+      ),
+  }
+}
