@@ -1,25 +1,38 @@
 import { Command, CommanderError } from 'commander'
 import { systemClock } from '../core/clock.ts'
-import { addAudit } from './audit.ts'
-import { addCheck } from './check.ts'
-import { addDemo } from './demo.ts'
-import { addDiff } from './diff.ts'
-import { addEngine } from './engine.ts'
-import { addExplain } from './explain.ts'
-import { addGrants } from './grants.ts'
-import { addHealth } from './health.ts'
-import { addImport } from './import.ts'
-import { type CommandIo, EXIT } from './io.ts'
-import { addKeys } from './keys.ts'
-import { addLearn } from './learn.ts'
-import { addReplay } from './replay.ts'
-import { addRevoke } from './revoke.ts'
-import { addRoutes } from './routes.ts'
-import { addSchema } from './schema.ts'
-import { addServe } from './serve.ts'
-import { addTasks } from './tasks.ts'
-import { addTest } from './test.ts'
+import { type CommandIo, type Done, EXIT } from './io.ts'
 import { version } from './version.ts'
+
+type AddCommand = (program: Command, io: CommandIo, done: Done) => void
+
+/** By name, in the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  serve: async () => (await import('./serve.ts')).addServe,
+  check: async () => (await import('./check.ts')).addCheck,
+  explain: async () => (await import('./explain.ts')).addExplain,
+  test: async () => (await import('./test.ts')).addTest,
+  replay: async () => (await import('./replay.ts')).addReplay,
+  diff: async () => (await import('./diff.ts')).addDiff,
+  import: async () => (await import('./import.ts')).addImport,
+  learn: async () => (await import('./learn.ts')).addLearn,
+  routes: async () => (await import('./routes.ts')).addRoutes,
+  schema: async () => (await import('./schema.ts')).addSchema,
+  keys: async () => (await import('./keys.ts')).addKeys,
+  engine: async () => (await import('./engine.ts')).addEngine,
+  audit: async () => (await import('./audit.ts')).addAudit,
+  grants: async () => (await import('./grants.ts')).addGrants,
+  revoke: async () => (await import('./revoke.ts')).addRevoke,
+  tasks: async () => (await import('./tasks.ts')).addTasks,
+  health: async () => (await import('./health.ts')).addHealth,
+  demo: async () => (await import('./demo.ts')).addDemo,
+}
+
+/** Only the named command's own modules: a health check need not load the policy engine every few seconds. */
+const commandsFor = (args: readonly string[]): Promise<readonly AddCommand[]> => {
+  const [name = ''] = args
+  const named = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  return Promise.all((named === undefined ? Object.values(COMMANDS) : [named]).map((load) => load()))
+}
 
 /** Runs one command line and resolves to its exit code: 0 well, 1 findings or a deny, 2 bad usage or configuration. */
 export const runCommandLine = async (args: readonly string[], io: CommandIo): Promise<number> => {
@@ -34,28 +47,7 @@ export const runCommandLine = async (args: readonly string[], io: CommandIo): Pr
     .exitOverride()
     .showSuggestionAfterError()
     .helpCommand(false)
-  for (const add of [
-    addServe,
-    addCheck,
-    addExplain,
-    addTest,
-    addReplay,
-    addDiff,
-    addImport,
-    addLearn,
-    addRoutes,
-    addSchema,
-    addKeys,
-    addEngine,
-    addAudit,
-    addGrants,
-    addRevoke,
-    addTasks,
-    addHealth,
-    addDemo,
-  ]) {
-    add(program, io, done)
-  }
+  for (const add of await commandsFor(args)) add(program, io, done)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
