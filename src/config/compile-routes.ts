@@ -3,6 +3,7 @@ import type { Problem } from '../core/problem.ts'
 import type { Route } from '../core/route.ts'
 import { type Secret, secret } from '../core/secret.ts'
 import { matchCaptures } from '../gateway/accept/match.ts'
+import { postureNames } from '../gateway/accept/posture.ts'
 import { compileRoutes, type RouteTable } from '../gateway/accept/route-table.ts'
 import { compilePlan } from '../gateway/bind/plan.ts'
 import { resolveRouteGrant } from '../gateway/decide/config.ts'
@@ -80,6 +81,7 @@ export const compileDrafts = (
   drafts: readonly RouteDraft[],
 ): CompiledRoutes => {
   const unreadable = unreadableHeaders(carriers, drafts)
+  const postureHeaders = postureNames(gateway.listeners.map(({ value }) => value))
   const secretsByMap = new Map<RouteMap, ReadonlyMap<string, Secret>>()
   let current: RouteDraft | null = null
   const { report, detach } = detachable((problem: Problem) => current?.report(problem))
@@ -92,7 +94,7 @@ export const compileDrafts = (
     const mapping = { access: route.access, evaluation, evaluations, headers, rewrite, secrets }
     const quantiseMs = grant?.quantiseMs ?? null
     const captures = matchCaptures(match)
-    const source = { ...mapping, captures, quantiseMs, unreadableHeaders: unreadable }
+    const source = { ...mapping, captures, quantiseMs, unreadableHeaders: unreadable, postureHeaders }
     current = draft
     const plan = compilePlan(source, report)
     const tell = ({ path, ...note }: Note): void =>

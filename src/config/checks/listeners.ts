@@ -2,6 +2,7 @@ import { splitBind } from '../../core/bind-address.ts'
 import type { Problem } from '../../core/problem.ts'
 import { checkTrustedProxies } from '../../gateway/accept/client-address.ts'
 import type { ListenerConfig } from '../../gateway/accept/config.ts'
+import { headerProblem } from '../../gateway/authenticate/carriers.ts'
 import type { AdminConfig } from '../configuration.ts'
 import { below, type Part } from '../parse-part.ts'
 import { placeOf } from '../place.ts'
@@ -36,7 +37,7 @@ const checkDialect = (
     return report({ path: ['speaks'], rule: 'untrusted-peers', message })
   }
   for (const [index, { headers }] of trustedProxies.entries()) {
-    if (headers === undefined) {
+    if (headers === undefined && trustedProxies[index]?.posture === undefined) {
       const message = 'missing key "headers": the headers that are believed, such as [x-forwarded-for]'
       report({ path: ['trustedProxies', index], rule: 'missing-key', message })
     }
@@ -48,10 +49,22 @@ const checkDialect = (
   }
 }
 
+/** Reports posture in headers that have another meaning. */
+const checkPosture = ({ trustedProxies }: ListenerConfig, report: (problem: Problem) => void): void => {
+  for (const [index, { posture = [] }] of trustedProxies.entries()) {
+    for (const [position, name] of posture.entries()) {
+      if (headerProblem(name) === null) continue
+      const message = `${name} has another meaning, and cannot say how a device is`
+      report({ path: ['trustedProxies', index, 'posture', position], rule: 'trusted-proxies', message })
+    }
+  }
+}
+
 const checkListener = ({ part, value }: Entry<ListenerConfig>): void => {
   const report = below(part.source, part.path)
   checkTrustedProxies(value.trustedProxies, report)
   checkDialect(value, report)
+  checkPosture(value, report)
   if (portOf(value.bind) > MAX_PORT) {
     report({ path: ['bind'], message: `found the port ${portOf(value.bind)}, expected 0 to ${MAX_PORT}` })
   }

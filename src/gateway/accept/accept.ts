@@ -20,7 +20,8 @@ import { isReservedPath, JWKS_PATH, JWKS_ROUTE, preflightRoute } from './builtin
 import { type CanonicalHost, canonicalHost } from './canonical-host.ts'
 import { type Client, isClientMistake } from './client-address.ts'
 import { type AcceptListener, createDoor, type Door } from './doors.ts'
-import { type CheckedHeaders, createHeaderCheck, isHeaderMistake } from './header-checks.ts'
+import { createHeaderCheck, isHeaderMistake } from './header-checks.ts'
+import { postureNames } from './posture.ts'
 import { badRequest, describeHead } from './request-facts.ts'
 import { splitTarget } from './request-target.ts'
 import type { RouteFound, RouteQuestion, RouteTable } from './route-table.ts'
@@ -43,8 +44,6 @@ export interface AcceptDeps {
   readonly clock: Clock
 }
 
-const UNKNOWN_DOOR = createDoor({ trustedProxies: [] })
-
 /** A path of one host, and the route that answers it. */
 export interface OwnDocument {
   readonly authority: string
@@ -54,7 +53,7 @@ export interface OwnDocument {
 
 /** What is known once every part of the head has its one spelling. */
 interface Parts {
-  readonly checked: CheckedHeaders
+  readonly fields: Pick<CanonicalRequest, 'headers' | 'names'>
   readonly host: CanonicalHost
   readonly client: Client
   readonly target: CanonicalTarget
@@ -69,16 +68,18 @@ interface Parts {
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3
  */
 export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
-  const checkHeaders = createHeaderCheck(deps.guardedHeaders)
+  const posture = postureNames(deps.listeners.values())
+  const checkHeaders = createHeaderCheck(new Set([...deps.guardedHeaders, ...posture]))
   const doors = new Map(
     [...deps.listeners].map(
-      ([id, listener]) => [id, createDoor(listener, deps.unrepeatableHeaders)] as const,
+      ([id, listener]) => [id, createDoor(listener, posture, deps.unrepeatableHeaders)] as const,
     ),
   )
+  const unknownDoor = createDoor({ trustedProxies: [] }, posture)
 
   const readParts = (
     head: RequestHead,
-    { readClient, readCertificate }: Door,
+    { readClient, readCertificate, filterPosture }: Door,
     known: Client | null,
   ): Parts | (Refusal & { readonly client?: Client }) => {
     if (head.method === 'CONNECT') return badRequest('a method that is not proxied')
@@ -100,7 +101,8 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     }
     const target = readTarget(head.target, host)
     if ('reason' in target) return { ...badRequest(target.reason, true), client }
-    return { checked, host: client.host ?? host, client, target, certificate }
+    const fields = filterPosture({ headers, names: checked.names }, remoteAddress)
+    return { fields, host: client.host ?? host, client, target, certificate }
   }
 
   const read = (head: RequestHead, door: Door, client: Client | null): Accepted | RefusedRequest => {
@@ -115,7 +117,7 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
   }
 
   return (head) => {
-    const door = doors.get(head.listener) ?? UNKNOWN_DOOR
+    const door = doors.get(head.listener) ?? unknownDoor
     if (door.described === null) return read(head, door, null)
     const described = door.described(head)
     if ('refusal' in described) return refusedWith(described, describeHead(head, deps.clock))
@@ -134,11 +136,11 @@ const readTarget = (target: string, host: CanonicalHost): CanonicalTarget | { re
 
 const makeRequest = (
   head: RequestHead,
-  { checked, host, client, target, certificate }: Parts,
+  { fields, host, client, target, certificate }: Parts,
   clock: Clock,
 ): CanonicalRequest => {
   const receivedAtMs = clock.nowMs()
-  const traceparent = readTraceparent(head.headers, checked.names) ?? undefined
+  const traceparent = readTraceparent(fields.headers, fields.names) ?? undefined
   const { path, query } = target
   return {
     id: randomUuidV7(receivedAtMs),
@@ -153,8 +155,8 @@ const makeRequest = (
     query,
     target: query === '' ? path : path + query,
     originalTarget: head.target,
-    headers: head.headers,
-    names: checked.names,
+    headers: fields.headers,
+    names: fields.names,
     tls: client.scheme === 'https',
     remoteAddress: head.remoteAddress,
     peerCertificate: certificate,

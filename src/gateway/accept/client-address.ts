@@ -53,7 +53,7 @@ interface Proxies {
 export const createClientReader = (
   trustedProxies: readonly TrustedProxyConfig[],
 ): ((peer: Peer) => Client | ClientMistake) => {
-  const proxies = trustedProxies.map(({ cidrs, headers }) => ({
+  const proxies = trustedProxies.map(({ cidrs, headers = [] }) => ({
     cidrs: cidrs.map(parseCidr).filter((cidr) => cidr !== null),
     headers: new Set<string>(headers),
   }))

@@ -31,6 +31,15 @@ const trustedProxy = z.strictObject({
     .describe(
       'The headers that are believed when one of these proxies sends them; all others are not. A forward-auth listener always reads x-forwarded-method, -proto, -host, -uri and -for of them, and needs no list',
     ),
+  posture: z
+    .array(
+      z.string().regex(/^[A-Za-z0-9-]{1,100}$/, 'expected the name of a header, such as X-Device-Compliant'),
+    )
+    .min(1)
+    .optional()
+    .describe(
+      'Headers in which these proxies say how the device of the caller is, such as [X-Device-Compliant]; mappings read them by request.posture, and they are removed from whatever comes from elsewhere, by any listener. Default none',
+    ),
 })
 
 /** One address to listen on. */

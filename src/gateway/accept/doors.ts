@@ -8,6 +8,7 @@ import type { ListenerConfig, TrustedProxyConfig } from './config.ts'
 import { type DescribedRequest, UNTRUSTED } from './described-request.ts'
 import { createExtAuthzReader } from './ext-authz.ts'
 import { createForwardAuthReader } from './forward-auth.ts'
+import { createPostureFilter, type PostureFilter } from './posture.ts'
 
 export interface AcceptListener extends Partial<Pick<ListenerConfig, 'speaks' | 'pathPrefix'>> {
   readonly trustedProxies: readonly TrustedProxyConfig[]
@@ -23,15 +24,24 @@ export interface Door {
   /** Null: the request is the caller's own. */
   readonly described: ((head: RequestHead) => DescribedRequest | Refusal) | null
   readonly readClient: ReturnType<typeof createClientReader>
+  readonly filterPosture: PostureFilter
   readonly readCertificate: ReturnType<typeof createCertificateReader>
 }
 
-/** @param unrepeatable lower-case names of what a decision looks at, and of what carries credentials. */
-export const createDoor = (listener: AcceptListener, unrepeatable: ReadonlySet<string> = NOTHING): Door => ({
+/**
+ * @param posture lower-case names of every field that says how a device is.
+ * @param unrepeatable lower-case names of what a decision looks at, and of what carries credentials.
+ */
+export const createDoor = (
+  listener: AcceptListener,
+  posture: ReadonlySet<string>,
+  unrepeatable: ReadonlySet<string> = NOTHING,
+): Door => ({
   dialect: listener.speaks ?? 'proxy',
   authzen: listener.authzen ?? null,
   described: describedBy(listener, unrepeatable),
   readClient: createClientReader(listener.trustedProxies),
+  filterPosture: createPostureFilter(listener.trustedProxies, posture),
   readCertificate: createCertificateReader(listener.trustedProxies),
 })
 

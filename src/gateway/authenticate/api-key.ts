@@ -144,10 +144,15 @@ const identify = (
   }
   const subject = toSubject === null ? { type, id: prefix + id } : toSubject(claims)
   if (isRefusal(subject)) return subject
-  return { subject, credential: credentialOf(entry, digest, name), claims }
+  return { subject, credential: credentialOf(entry, digest, name, rotationDue), claims }
 }
 
-const credentialOf = (entry: KeyEntry, digest: string, authenticator: string): Credential => {
+const credentialOf = (
+  entry: KeyEntry,
+  digest: string,
+  authenticator: string,
+  rotationDue: boolean,
+): Credential => {
   const createdMs = momentMs(entry.created)
   const expiresMs = momentMs(entry.expires)
   return {
@@ -156,6 +161,7 @@ const credentialOf = (entry: KeyEntry, digest: string, authenticator: string): C
     id: entry.id,
     ...(createdMs === null ? {} : { issuedAt: createdMs / 1000 }),
     ...(expiresMs === null ? {} : { expiresAt: expiresMs / 1000 }),
+    rotationDue,
     digest,
   }
 }

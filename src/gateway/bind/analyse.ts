@@ -12,6 +12,8 @@ export interface Visible {
   readonly isPublic: boolean
   readonly captures: readonly string[]
   readonly secrets: readonly string[]
+  /** Headers in lower case, in which proxies that are believed say how the caller's device is. */
+  readonly posture: readonly string[]
   /** Headers in lower case, and what to do instead of reading them. */
   readonly unreadableHeaders: ReadonlyMap<string, string>
 }
@@ -176,6 +178,7 @@ const readRoot = (analyser: Analyser, root: Root, position: number, steps: reado
   if (members !== null && first !== undefined && !members.includes(keys[0] ?? '')) {
     return unknownMember(analyser, root, keys[0] ?? '', members, first.position)
   }
+  if (root === 'request' && keys[0] === 'posture') checkPosture(analyser, position, known[1])
   if (root === 'request' && keys[0] === 'headers') checkHeader(analyser, position, known[1])
   analyser.reads.push(toRead(root, keys))
 }
@@ -215,6 +218,20 @@ const checkHeader = (analyser: Analyser, position: number, step: Step | undefine
   if (instead !== undefined) {
     mistake(analyser, step.position, `${lower} cannot be read: ${instead}`, 'unreadable-header')
   }
+}
+
+/** A name with a slip in it would be a header that anybody can send. */
+const checkPosture = (analyser: Analyser, position: number, step: Step | undefined): void => {
+  const { posture } = analyser.visible
+  const there =
+    posture.length === 0 ? 'none of the trustedProxies of any listener lists one' : posture.join(', ')
+  if (step === undefined || step.key === null) {
+    return mistake(analyser, position, `request.posture must be read by a literal name: ${there}`)
+  }
+  const { key } = step
+  if (posture.includes(key)) return
+  const hint = didYouMean(key.toLowerCase(), posture)
+  mistake(analyser, step.position, `request.posture has no ${JSON.stringify(key)}: ${there}${hint}`)
 }
 
 const visitCall = (

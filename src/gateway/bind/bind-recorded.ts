@@ -47,8 +47,8 @@ export const bindRecorded = (plan: MappingPlan, recorded: RecordedRequest): Boun
     else if (read.root === 'body') place(body, read.keys, known)
     else if ('absent' in known) continue
     else if (read.root === 'credential') credential[first] = known.value
-    else if (first === 'headers' || first === 'query') {
-      fill(first === 'headers' ? headers : query, second, known.value)
+    else if (first === 'headers' || first === 'posture' || first === 'query') {
+      fill(first === 'query' ? query : headers, second, known.value)
     } else request[first] = known.value
   }
   if (plan.wanted.headers.has('cookie')) return { untold: 'request.headers.cookie: never recorded' }

@@ -16,6 +16,7 @@ export class RequestView {
   readonly tls: boolean | undefined
   readonly time: Date
   readonly headers: unknown
+  readonly posture: unknown
   readonly query: unknown
 
   constructor(scope: Scope, encode: Encode) {
@@ -29,6 +30,7 @@ export class RequestView {
     this.tls = request?.tls
     this.time = new Date(scope.timeMs)
     this.headers = encodeValues(scope.headers, encode)
+    this.posture = this.headers
     this.query = encodeValues(scope.query, encode)
   }
 }
@@ -53,6 +55,7 @@ export class CredentialView {
   readonly issuedAt: bigint | undefined
   readonly expiresAt: bigint | undefined
   readonly ageSeconds: bigint | undefined
+  readonly rotationDue: boolean | undefined
 
   constructor(scope: Scope, encode: Encode) {
     const credential = scope.identity?.credential
@@ -62,6 +65,7 @@ export class CredentialView {
     this.issuedAt = toInt(credential?.issuedAt)
     this.expiresAt = toInt(credential?.expiresAt)
     this.ageSeconds = toInt(scope.ageSeconds)
+    this.rotationDue = credential?.rotationDue
   }
 }
 

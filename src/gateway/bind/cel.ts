@@ -69,6 +69,7 @@ const createEnvironment = (): Environment => {
         path: 'string',
         query: 'map<string, string>',
         headers: 'map<string, string>',
+        posture: 'map<string, string>',
         ip: 'string',
         time: 'google.protobuf.Timestamp',
         tls: 'bool',
@@ -87,6 +88,7 @@ const createEnvironment = (): Environment => {
         issuedAt: 'int',
         expiresAt: 'int',
         ageSeconds: 'int',
+        rotationDue: 'bool',
       },
     })
     .registerType('Route', {

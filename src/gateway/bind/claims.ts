@@ -10,6 +10,7 @@ const ONLY_CLAIMS: Visible = {
   isPublic: false,
   captures: [],
   secrets: [],
+  posture: [],
   unreadableHeaders: new Map(),
 }
 

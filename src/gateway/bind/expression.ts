@@ -93,7 +93,8 @@ const evaluateDirectly = (
 const encoderOf = (read: Read): ((text: string) => string) | null => {
   if (read.root === 'path') return encodeCapture
   const key = read.keys[0]
-  if (read.root === 'request') return key === 'query' || key === 'headers' ? encodeSegment : null
+  if (read.root === 'request')
+    return key === 'query' || key === 'headers' || key === 'posture' ? encodeSegment : null
   return read.root === 'route' ? null : encodeSegment
 }
 

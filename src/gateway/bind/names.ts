@@ -17,7 +17,7 @@ export const ROOTS: ReadonlyMap<Root, RootEntry> = new Map<Root, RootEntry>([
     'request',
     {
       origin: 'request',
-      members: ['id', 'method', 'scheme', 'host', 'path', 'query', 'headers', 'ip', 'time', 'tls'],
+      members: ['id', 'method', 'scheme', 'host', 'path', 'query', 'headers', 'posture', 'ip', 'time', 'tls'],
     },
   ],
   ['path', { origin: 'request', members: null }],
@@ -25,7 +25,10 @@ export const ROOTS: ReadonlyMap<Root, RootEntry> = new Map<Root, RootEntry>([
   ['subject', { origin: 'identity', members: ['type', 'id', 'properties'] }],
   [
     'credential',
-    { origin: 'identity', members: ['type', 'id', 'issuer', 'issuedAt', 'expiresAt', 'ageSeconds'] },
+    {
+      origin: 'identity',
+      members: ['type', 'id', 'issuer', 'issuedAt', 'expiresAt', 'ageSeconds', 'rotationDue'],
+    },
   ],
   ['body', { origin: 'request', members: null }],
   ['route', { origin: 'configuration', members: ['name', 'owner', 'mode', 'engine', 'upstream'] }],

@@ -25,6 +25,8 @@ export interface MappingSource {
   readonly quantiseMs: number | null
   /** More headers that expressions must not read, in lower case: carriers of credentials, and what routes set. */
   readonly unreadableHeaders?: ReadonlySet<string>
+  /** In lower case: headers in which proxies that are believed say how the caller's device is. */
+  readonly postureHeaders?: ReadonlySet<string>
 }
 
 /** A mapping as it stands in the route map. */
@@ -128,10 +130,13 @@ const visibleFrom = (source: MappingSource): Omit<Visible, 'place'> => {
   for (const name of source.unreadableHeaders ?? []) {
     unreadable.set(name, 'it carries a credential, or is set by a route')
   }
+  const posture = [...(source.postureHeaders ?? [])]
+  for (const name of posture) unreadable.set(name, `read request.posture["${name}"]`)
   return {
     isPublic: source.access === 'public',
     captures: source.captures,
     secrets: [...source.secrets.keys()],
+    posture,
     unreadableHeaders: unreadable,
   }
 }
@@ -158,7 +163,9 @@ const wantedFields = (reads: readonly Read[]): WantedFields => {
   const query = reads.filter((read) => read.root === 'request' && read.keys[0] === 'query')
   const body = reads.filter((read) => read.root === 'body')
   const headers = reads.flatMap((read) =>
-    read.root === 'request' && read.keys[0] === 'headers' ? [read.keys[1] ?? ''] : [],
+    read.root === 'request' && (read.keys[0] === 'headers' || read.keys[0] === 'posture')
+      ? [read.keys[1] ?? '']
+      : [],
   )
   return {
     headers: new Set(headers),

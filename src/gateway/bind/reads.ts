@@ -109,6 +109,8 @@ const readCredential = (scope: Scope, member: string | undefined): JsonValue | u
       return wholeSeconds(credential.expiresAt)
     case 'ageSeconds':
       return scope.ageSeconds
+    case 'rotationDue':
+      return credential.rotationDue
     default:
       return undefined
   }
@@ -155,6 +157,7 @@ const readRequest = (
     case 'time':
       return new Date(scope.timeMs).toISOString()
     case 'headers':
+    case 'posture':
       return key === undefined ? fromEntries(scope.headers) : scope.headers.get(key)
     case 'query':
       return key === undefined ? fromEntries(scope.query) : scope.query.get(key)

@@ -51,6 +51,7 @@ describe('an API key', () => {
       authenticator: 'partners',
       id: 'a',
       issuedAt: Date.UTC(2026, 0, 1) / 1000,
+      rotationDue: false,
     })
     assert.deepEqual(claims, {
       keyId: 'a',
@@ -120,10 +121,13 @@ describe('an API key', () => {
       { clock, log },
     )
     const isDue = (key: string) => identityOf(present(key)).claims.rotationDue
+    const saysDue = (key: string) => identityOf(present(key)).credential.rotationDue
     assert.equal(isDue(acme.key), false)
+    assert.equal(saysDue(acme.key), false)
     assert.deepEqual(logged, [])
     clock.advance(1000)
     assert.deepEqual([isDue(acme.key), isDue(acme.key), isDue(globex.key)], [true, true, true])
+    assert.equal(saysDue(acme.key), true)
     assert.deepEqual(logged, [
       { authenticator: 'partners', keyId: 'a' },
       { authenticator: 'partners', keyId: 'g' },

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { type RawBackend, startRawBackend } from '../support/backend.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { KEY, policy, routeMap, world } from './live-world.ts'
+
+/** Whoever comes from there is the proxy that knows the devices. */
+const PROXY = '127.0.0.2'
+const LISTENERS = `
+  - { bind: "127.0.0.1:0", trustedProxies: [{ cidrs: [${PROXY}], posture: [X-Device-Compliant] }] }
+  - { bind: "127.0.0.1:0" }`
+
+const route = (context: string): string => `  - name: read
+    match: GET /things/{id}
+    evaluation: { action: read, resource: { type: Thing, id: $path.id }, context: { ${context} } }
+`
+
+const worldOf = (backend: RawBackend) => ({
+  ...world(backend.url, { listeners: LISTENERS }),
+  'config/routes/app.yaml': routeMap(
+    route(`compliant: '$request.posture[?"x-device-compliant"]', due: $credential.rotationDue`),
+  ),
+  'config/keys.yaml': JSON.stringify({
+    keys: [{ id: KEY.id, hash: KEY.hash, subject: { type: 'Program', id: 'p' }, rotateAfter: '2099-01-01' }],
+  }),
+  'policies/main.cedar': `permit (principal, action == Action::"read", resource == Thing::"one")
+    when { context has compliant && context.compliant == "yes" && !context.due };`,
+})
+
+describe('what a proxy says of the device', () => {
+  let backend: RawBackend
+  let gateway: TestGateway
+  before(async () => {
+    backend = await startRawBackend()
+    gateway = await startTestGateway(worldOf(backend))
+  })
+  after(async () => {
+    await gateway?.close()
+    await backend?.close()
+  })
+
+  const ask = (
+    from: string,
+    headers: Readonly<Record<string, string | readonly string[]>>,
+    port = gateway.port,
+  ): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const sent = request({
+        ...{ host: '127.0.0.1', port, path: '/things/one', localAddress: from, agent: false },
+        headers: { 'X-Api-Key': KEY.key, ...headers } as Record<string, string | string[]>,
+      })
+      sent.on('response', (response) => {
+        response.resume()
+        response.on('end', () => resolve(response.statusCode ?? 0))
+      })
+      sent.on('error', reject)
+      sent.end()
+    })
+
+  const lastContext = () => gateway.records().at(-1)?.context
+
+  test('becomes part of what is asked, and reaches the application', async () => {
+    assert.equal(await ask(PROXY, { 'X-Device-Compliant': 'yes' }), 200)
+    assert.deepEqual(lastContext(), { compliant: 'yes', due: false })
+    assert.deepEqual(backend.requests.at(-1)?.header('x-device-compliant'), ['yes'])
+    assert.equal(await ask(PROXY, { 'X-Device-Compliant': 'no' }), 403)
+    assert.deepEqual(lastContext(), { compliant: 'no', due: false })
+  })
+
+  test('counts for nothing when somebody else says it, in whatever spelling', async () => {
+    for (const name of ['X-Device-Compliant', 'x-device-compliant', 'X-DEVICE-COMPLIANT']) {
+      assert.equal(await ask('127.0.0.1', { [name]: 'yes' }), 403)
+      assert.deepEqual(lastContext(), { due: false })
+    }
+    assert.equal(await ask('127.0.0.1', { X_Device_Compliant: 'yes' }), 400)
+    assert.equal(await ask(PROXY, { X_Device_Compliant: 'yes' }), 400)
+  })
+
+  test('counts for nothing at a listener that does not list that proxy', async () => {
+    const port = Number((gateway.gateway.addresses[1] ?? '').split(':')[1])
+    assert.notEqual(port, gateway.port)
+    assert.equal(await ask(PROXY, { 'X-Device-Compliant': 'yes' }, port), 403)
+    assert.deepEqual(lastContext(), { due: false })
+  })
+
+  test('is refused when it is said twice', async () => {
+    assert.equal(await ask(PROXY, { 'X-Device-Compliant': ['no', 'yes'] }), 400)
+  })
+})
+
+describe('a mapping that reads posture', () => {
+  const mistakes = async (context: string, listeners = LISTENERS): Promise<string> => {
+    const files = {
+      ...world('http://127.0.0.1:1', { listeners }),
+      'config/routes/app.yaml': routeMap(route(context)),
+      'policies/main.cedar': policy('one'),
+    }
+    return startTestGateway(files).then(
+      async (started) => {
+        await started.close()
+        return ''
+      },
+      (error: unknown) => String(error),
+    )
+  }
+
+  test('is refused at load when no proxy is listed for that name, or the name has a slip in it', async () => {
+    const read = (name: string) => `a: '$request.posture["${name}"]'`
+    assert.equal(await mistakes(read('x-device-compliant')), '')
+    assert.match(await mistakes(read('x-device-complaint')), /did you mean.*x-device-compliant/)
+    assert.match(await mistakes(read('X-Device-Compliant')), /x-device-compliant/)
+    assert.match(await mistakes(read('x-device-compliant'), '[{ bind: "127.0.0.1:0" }]'), /none of the/)
+    assert.match(await mistakes('a: $request.posture'), /literal name/)
+    assert.match(await mistakes(`a: '$request.headers["x-device-compliant"]'`), /read request\.posture/)
+    assert.match(await mistakes('a: $credential.rotationDeu'), /rotationDue/)
+    assert.match(await mistakes('a: $credential.rotationDue + 1'), /overload|type/i)
+  })
+
+  test('is refused at load when the header has another meaning', async () => {
+    const listed = LISTENERS.replace('X-Device-Compliant', 'X-Forwarded-For')
+    assert.match(await mistakes('a: $path.id', listed), /another meaning/)
+  })
+})
