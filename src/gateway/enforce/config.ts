@@ -107,6 +107,28 @@ export const upstreamConfig = (s: Settings) =>
       .describe(
         'When an origin gets no requests, since it cannot be reached, resets connections, or does not answer in time; with none left that can be reached, requests are refused at once',
       ),
+    healthCheck: z
+      .strictObject({
+        path: z
+          .string()
+          .regex(
+            /^\/[\x21\x22\x24-\x7e]*$/,
+            'expected a path that begins with /, without blanks or a fragment',
+          )
+          .describe('What is asked for, such as /health: well is an origin that answers 2xx or 3xx'),
+        interval: s
+          .duration({ minMs: 10 })
+          .prefault('5s')
+          .describe('How often each origin is asked, by each worker, default 5s'),
+        timeout: s
+          .duration({ minMs: 1 })
+          .prefault('2s')
+          .describe('How long it may take to connect and to answer, default 2s'),
+      })
+      .optional()
+      .describe(
+        'Asks each origin whether it is well; one that is not, breaker.failures times in a row, is left out until it is; default only requests tell',
+      ),
     maxHeaderBytes: z
       .int()
       .min(1024)

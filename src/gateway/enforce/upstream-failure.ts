@@ -72,3 +72,10 @@ export const mayGoElsewhere = ({ unsent = false, code }: UpstreamFailure): boole
 
 /** True for an error of connecting that says something of the origin. */
 export const isOriginsFault = (code: string): boolean => !OURS.has(code)
+
+/** Of an error that a system or a library gives; its name where it has no code of letters. */
+export const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const code: unknown = Reflect.get(error, 'code')
+  return typeof code === 'string' ? code : error.name
+}

@@ -4,9 +4,10 @@ import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import { type UpstreamConfig, upstreamUrls } from './config.ts'
 import type { UpstreamCredentials } from './credentials.ts'
+import { startHealthCheck } from './health-check.ts'
 import { createOriginHealth, type OriginHealth } from './origin-health.ts'
 import { createPick } from './pick-origin.ts'
-import { isOriginsFault, isUnanswered, type UpstreamFailure } from './upstream-failure.ts'
+import { codeOf, isOriginsFault, isUnanswered, type UpstreamFailure } from './upstream-failure.ts'
 import { SYSTEM_TRUST, type UpstreamTls } from './upstream-tls.ts'
 
 /** One origin of an application, with its connections. */
@@ -71,7 +72,7 @@ export interface UpstreamParts {
   readonly credentials?: UpstreamCredentials | null
 }
 
-/** An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet. */
+/** An application with a pool of HTTP/1.1 connections an origin; nothing is connected yet, and checks begin after `interval`. */
 export const createUpstream = (
   name: string,
   config: UpstreamConfig,
@@ -104,6 +105,7 @@ export const createUpstream = (
       retries,
     }),
     close: async (signal) => {
+      for (const { stopCheck } of created) stopCheck()
       await closeAll(pools, signal)
       credentials?.close()
     },
@@ -130,7 +132,7 @@ const createOrigin = (
   config: UpstreamConfig,
   tls: UpstreamTls,
   health: OriginHealth,
-): { readonly origin: Origin; readonly pool: Pool } => {
+): { readonly origin: Origin; readonly pool: Pool; readonly stopCheck: () => void } => {
   const resets = watchResets(url, config.connectTimeout, tls, health)
   const address = {
     hostname: url.hostname.replace(/^\[|\]$/g, ''),
@@ -150,6 +152,7 @@ const createOrigin = (
   })
   return {
     pool,
+    stopCheck: checkOrigin(url, config, resets.connect, health),
     origin: {
       dispatcher: pool,
       authority: url.host,
@@ -162,6 +165,24 @@ const createOrigin = (
       },
     },
   }
+}
+
+const checkOrigin = (
+  url: URL,
+  { healthCheck, host }: UpstreamConfig,
+  connect: buildConnector.connector,
+  { checked }: OriginHealth,
+): (() => void) => {
+  if (healthCheck === undefined) return () => undefined
+  return startHealthCheck({
+    origin: url.origin,
+    host: host === 'preserve' || host === 'upstream' ? url.host : host,
+    path: healthCheck.path,
+    intervalMs: healthCheck.interval,
+    timeoutMs: healthCheck.timeout,
+    connect,
+    checked,
+  })
 }
 
 /**
@@ -203,9 +224,4 @@ const watchResets = (
     })
   }
   return { connect: connector, resetting: () => resetting }
-}
-
-const codeOf = (error: Error): string => {
-  const code: unknown = Reflect.get(error, 'code')
-  return typeof code === 'string' ? code : error.name
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { after, describe, it } from 'node:test'
 import type { Log } from '../../../src/core/log.ts'
 import { closedPort, OK, type RawAnswer, type RawBackend, startRawBackend } from '../../support/backend.ts'
@@ -19,19 +20,23 @@ interface World {
   readonly gateway: Gateway
   readonly clock: ManualClock
   readonly messages: readonly string[]
+  /** Emits `line` after each message. */
+  readonly logged: EventEmitter
 }
 
 const startPool = async (urls: readonly string[], options: GatewayOptions = {}): Promise<World> => {
   const clock = manualClock()
   const messages: string[] = []
+  const logged = new EventEmitter()
   const note = (_fields: object, message: string): void => {
     messages.push(message)
+    logged.emit('line')
   }
   const log: Log = { debug: () => undefined, info: note, warn: note, error: note }
   const upstream = { ...options.upstream, url: undefined, urls: [...urls] }
   const gateway = await startGateway('', { ...options, clock, upstream, enforce: { log } })
   closers.push(gateway.close)
-  return { gateway, clock, messages }
+  return { gateway, clock, messages, logged }
 }
 
 const backend = async (...args: Parameters<typeof startRawBackend>): Promise<RawBackend> => {
@@ -46,6 +51,12 @@ const statuses = async (port: number, requests: readonly string[]): Promise<read
   const seen: string[] = []
   for (const request of requests) seen.push((await exchangeRaw(port, request)).slice(9, 12))
   return seen
+}
+
+/** Waits until just these serve. */
+const originsAre = async ({ gateway, logged }: World, up: readonly boolean[]): Promise<void> => {
+  const areUp = () => gateway.upstreamStatus().origins.map(({ isOut }) => !isOut)
+  while (areUp().join() !== up.join()) await once(logged, 'line')
 }
 
 const resets: RawAnswer = (_request, socket) => socket.resetAndDestroy()
@@ -184,5 +195,79 @@ describe('an origin that keeps silent', () => {
       ...['200', '200'],
     ])
     assert.equal(silent.requests.length, 3)
+  })
+})
+
+describe('an origin that is checked', () => {
+  const healthCheck = { path: '/health?full=1', interval: 10, timeout: 10_000 }
+  const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+
+  /** An application whose checks can be made to fail, and the requests that were none. */
+  const checked = async () => {
+    let isWell = true
+    const seen: string[] = []
+    const application = await backend((request, socket) => {
+      const isCheck = request.requestLine === 'GET /health?full=1 HTTP/1.1'
+      if (!isCheck) seen.push(request.requestLine)
+      socket.write(isCheck && !isWell ? BUSY : OK)
+    })
+    const be = (well: boolean): void => {
+      isWell = well
+    }
+    return { url: application.url, application, seen, be }
+  }
+
+  it('gets no requests while it says that it is not well, and all others get theirs', async () => {
+    const [one, two] = [await checked(), await checked()]
+    const world = await startPool([one.url, two.url], { upstream: { healthCheck } })
+    const { gateway } = world
+    one.be(false)
+    await originsAre(world, [false, true])
+    await statuses(gateway.port, [get('/1'), get('/2')])
+    assert.deepEqual([one.seen.length, two.seen.length], [0, 2])
+    one.be(true)
+    await originsAre(world, [true, true])
+    await statuses(gateway.port, [get('/3'), get('/4')])
+    assert.deepEqual([one.seen.length, two.seen.length], [1, 3])
+  })
+
+  it('still gets requests when no other one is well either', async () => {
+    const only = await checked()
+    const world = await startPool([only.url], { upstream: { healthCheck } })
+    const { gateway } = world
+    only.be(false)
+    await originsAre(world, [false])
+    assert.deepEqual(await statuses(gateway.port, [get('/1')]), ['200'])
+  })
+
+  it('is asked with nothing of a caller, by a connection of its own each time', async () => {
+    const only = await checked()
+    await startPool([only.url], { upstream: { healthCheck, host: 'bank.internal' } })
+    const [first, second] = [await only.application.request(0), await only.application.request(1)]
+    assert.deepEqual(first.header('host'), ['bank.internal'])
+    for (const name of ['sallyport-assertion', 'authorization', 'cookie'])
+      assert.deepEqual(first.header(name), [])
+    assert.notEqual(first.connection, second.connection)
+  })
+
+  it('that cannot be reached serves again when a check has reached it', async () => {
+    const port = await closedPort()
+    const world = await startPool([`http://127.0.0.1:${port}`], { upstream: { healthCheck } })
+    const { gateway } = world
+    await originsAre(world, [false])
+    await backend(OK, { port })
+    await originsAre(world, [true])
+    assert.deepEqual(await statuses(gateway.port, [get('/1')]), ['200'])
+  })
+
+  it('is not asked any more when the upstream is closed', async () => {
+    const silent = await backend(() => undefined)
+    const { gateway } = await startPool([silent.url], { upstream: { healthCheck } })
+    await silent.request(0)
+    const [socket] = silent.connections
+    const ended = new Promise((resolve) => socket?.on('close', resolve))
+    await gateway.closeUpstream()
+    await ended
+    assert.equal(silent.requests.length, 1)
   })
 })

@@ -1,0 +1,53 @@
+import { type buildConnector, Client } from 'undici'
+import { codeOf } from './upstream-failure.ts'
+
+export interface HealthCheckOptions {
+  readonly origin: string
+  /** Of the request to the application. */
+  readonly host: string
+  readonly path: string
+  readonly intervalMs: number
+  /** For a connection and the head of an answer together. */
+  readonly timeoutMs: number
+  readonly connect: buildConnector.connector
+  /** Told of each check; null: all is well. */
+  readonly checked: (problem: string | null) => void
+}
+
+const LEAST_OK = 200
+const MOST_OK = 399
+
+/**
+ * Asks an origin now and then, over a connection of its own each time, whether it is well; it is when it answers 2xx or 3xx.
+ *
+ * No caller stands behind that request: it carries no assertion and no credentials.
+ *
+ * @returns what stops it.
+ */
+export const startHealthCheck = (options: HealthCheckOptions): (() => void) => {
+  const { origin, host, path, intervalMs, timeoutMs, connect, checked } = options
+  const client = new Client(origin, { connect, headersTimeout: timeoutMs, pipelining: 1, allowH2: false })
+  const stopping = new AbortController()
+  let asking = false
+  const ask = async (): Promise<string | null> => {
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)])
+    const headers = { host, 'user-agent': 'sallyport' }
+    const { statusCode, body } = await client.request({ method: 'GET', path, headers, signal, reset: true })
+    // Only the head counts; whatever becomes of the rest is nobody's concern.
+    body.on('error', () => undefined).destroy()
+    return statusCode < LEAST_OK || statusCode > MOST_OK ? `HTTP ${statusCode}` : null
+  }
+  const check = async (): Promise<void> => {
+    if (asking) return
+    asking = true
+    const problem = await ask().catch((error: unknown) => codeOf(error))
+    asking = false
+    if (!stopping.signal.aborted) checked(problem)
+  }
+  const timer = setInterval(() => void check(), intervalMs).unref()
+  return () => {
+    clearInterval(timer)
+    stopping.abort()
+    void client.destroy()
+  }
+}
