@@ -1,6 +1,6 @@
 import { parseRecord } from './admin/decisions/decision-reader.ts'
 import type { Configuration } from './config/configuration.ts'
-import { loadConfiguration } from './config/load.ts'
+import { type LoadOptions, loadConfiguration } from './config/load.ts'
 import type { JsonObject } from './core/json.ts'
 import type { Tasks } from './gateway/bind/tasks.ts'
 import { grantFacts } from './gateway/decide/grants/grant-facts.ts'
@@ -60,7 +60,8 @@ export const startGateway = async (options: StartOptions): Promise<Gateway | Not
   const estate = createEstate(options)
   const worker = options.place === undefined ? {} : { worker: options.place.index }
   const kept = { share: estate.share, sharedUses: estate.shared.uses }
-  const load = () => loadConfiguration(file, { ...options, ...worker, ...kept })
+  const load = (whileWanted?: LoadOptions['whileWanted']) =>
+    loadConfiguration(file, { ...options, ...worker, ...kept, ...(whileWanted && { whileWanted }) })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()
   let reloader: Reloader | null = null
   const watcher = createWatcher(options, () => void reloader?.reloadIfChanged())

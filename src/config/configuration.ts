@@ -115,8 +115,10 @@ export interface ConfiguredRoute {
 }
 
 export interface LoadResult {
-  /** Null when there is an error among the findings. */
+  /** Null when there is an error among the findings, or it is unfinished. */
   readonly configuration: Configuration | null
+  /** It was not wanted any more before all was checked. */
+  readonly unfinished?: true
   readonly findings: readonly Finding[]
   /** What was read, also when there is no configuration in it. */
   readonly sources: Sources

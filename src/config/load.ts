@@ -27,7 +27,7 @@ import { type GatewayFile, readGateway } from './read-gateway.ts'
 import { type RouteMap, readRouteMaps } from './read-route-maps.ts'
 import { draftRoutes } from './route-drafts.ts'
 import { createSettings } from './settings.ts'
-import { sourcesOf } from './sources.ts'
+import { type Sources, sourcesOf } from './sources.ts'
 import { readYamlSource, type YamlSource } from './yaml-file.ts'
 
 /** What a configuration is loaded with. */
@@ -43,6 +43,11 @@ export interface LoadOptions {
   readonly sharedUses?: SharedUses
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
+  /**
+   * Told what was read so far before what takes long; the signal is aborted when the rest is not wanted any more.
+   * Then there is no configuration, and no finding about that. Left out: it is wanted.
+   */
+  readonly whileWanted?: (read: Sources) => AbortSignal
   /** What files hold in place of what is on the disk, by their absolute paths; default nothing. */
   readonly instead?: ReadonlyMap<string, string>
   /** Files of decision tests to read, or those that are found; by default those that an edit must pass. */
@@ -58,12 +63,12 @@ const readGatewaySource = (loading: Loading, file: string): YamlSource | null =>
 }
 
 /** All of a configuration; null when some part of it could not be read, which was reported. */
-const loadParts = (
+const loadParts = async (
   loading: Loading,
   source: YamlSource,
   review: (lintable: Lintable) => void,
   asked: LoadOptions['decisionTests'],
-): Omit<Configuration, 'version' | 'files'> | null => {
+): Promise<Omit<Configuration, 'version' | 'files'> | null> => {
   const gateway = readGateway(loading, source)
   checkListeners(gateway)
   checkResources(gateway.protectedResources, below(source, []))
@@ -72,7 +77,7 @@ const loadParts = (
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
   checkRouteNames(maps)
-  const entries = prepareEntries(loading, gateway)
+  const entries = await prepareEntries(loading, gateway)
   const { listeners, authenticators, engines, upstreams, sinks, assertionSettings, signals } = entries
   const drafts = draftRoutes(maps, gateway)
   for (const draft of drafts) {
@@ -148,12 +153,17 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
   const path = resolve(file)
   const findings: Finding[] = []
   const files = createFileStore(path, options.instead)
+  const wanted: { signal: AbortSignal } = { signal: UNENDING }
   const loading: Loading = {
     clock,
     log,
     share: options.share ?? keptByNobody,
     sharedUses: options.sharedUses ?? NOTHING_SHARED,
     worker: options.worker ?? null,
+    whileWanted: () => {
+      wanted.signal = options.whileWanted?.(sourcesOf(files)) ?? UNENDING
+      return wanted.signal
+    },
     files,
     settingsFor: (current) => createSettings({ file: current, env, readSecret: files.readSecret }),
     report: (finding) => findings.push(finding),
@@ -168,15 +178,22 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     const content = files.read(path)
     return Buffer.isBuffer(content) ? content.toString('utf8') : null
   }
-  const parts = source === null ? null : loadParts(loading, source, review, options.decisionTests)
+  const load = async () => source && loadParts(loading, source, review, options.decisionTests)
+  const parts = await load().catch((reason: unknown) => {
+    if (!wanted.signal.aborted) throw reason
+    return null
+  })
   const sorted = sortFindings(findings)
   const sources = sourcesOf(files)
   if (parts === null || sorted.some(({ severity }) => severity === 'error')) {
-    return { configuration: null, findings: sorted, sources }
+    const isUnfinished = wanted.signal.aborted && parts === null
+    return { configuration: null, findings: sorted, sources, ...(isUnfinished && { unfinished: true }) }
   }
   const configuration = { ...parts, version: files.version(), files: files.files() }
   return { configuration, findings: sorted, sources }
 }
+
+const UNENDING = new AbortController().signal
 
 const keptByNobody: Preparation['share'] = (_key, create) => {
   const value = create()

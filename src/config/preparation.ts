@@ -19,6 +19,7 @@ export interface Loading {
   readonly share: Preparation['share']
   readonly sharedUses: SharedUses
   readonly worker: number | null
+  readonly whileWanted: () => AbortSignal
   readonly files: FileStore
   /** @param file says which file is being read when a value is parsed. */
   readonly settingsFor: (file: () => string) => Settings
@@ -48,7 +49,7 @@ export const createPreparation = (
   source: YamlSource,
   entry: Problem['path'],
 ): EntryPreparation => {
-  const { clock, log, share, sharedUses, worker, files } = loading
+  const { clock, log, share, sharedUses, worker, files, whileWanted } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
@@ -95,6 +96,7 @@ export const createPreparation = (
     share,
     sharedUses,
     worker,
+    whileWanted,
     report,
     reportFinding,
     fingerprint: (config) => processDigest(JSON.stringify([revealed(config), [...contents]])),

@@ -73,6 +73,21 @@ const prepareNamed = <F extends () => unknown>(
   return prepared
 }
 
+const prepareEngines = async (
+  loading: Loading,
+  gateway: GatewayFile,
+): Promise<ReadonlyMap<string, PreparedEngine>> => {
+  const prepared = new Map<string, PreparedEngine>()
+  for (const [name, { part, value }] of gateway.engines) {
+    const kind = ENGINE_KINDS.find(({ type }) => type === value.type)
+    if (kind === undefined) continue
+    const preparation = createPreparation(loading, part.source, part.path)
+    const create = await kind.prepare(name, value, preparation)
+    prepared.set(name, { create, fingerprint: preparation.fingerprint(value) })
+  }
+  return prepared
+}
+
 const prepareAuthenticators = (
   loading: Loading,
   gateway: GatewayFile,
@@ -142,8 +157,8 @@ const prepareShared = (
   return prepareRedis(grants, key, createPreparation(loading, source, ['grants']))
 }
 
-/** Lets each entry read its files and check itself; opens and fetches nothing. */
-export const prepareEntries = (loading: Loading, gateway: GatewayFile): PreparedEntries => {
+/** Lets each entry read its files and check itself; opens and fetches nothing. Rejects when it is not wanted any more. */
+export const prepareEntries = async (loading: Loading, gateway: GatewayFile): Promise<PreparedEntries> => {
   const authenticators = prepareAuthenticators(loading, gateway)
   crossCheck(gateway, authenticators)
   const sinks = gateway.audit.flatMap((entry, index) => {
@@ -155,7 +170,7 @@ export const prepareEntries = (loading: Loading, gateway: GatewayFile): Prepared
   return {
     listeners: prepareListeners(loading, gateway),
     authenticators,
-    engines: prepareNamed(loading, ENGINE_KINDS, gateway.engines),
+    engines: await prepareEngines(loading, gateway),
     upstreams: prepareUpstreams(loading, gateway),
     sinks,
     signals:

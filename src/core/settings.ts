@@ -62,6 +62,11 @@ export interface Preparation {
   readonly share: <T extends Closable>(key: string, create: () => T) => Shared<T>
   /** What all gateways remember together; left out: nothing is. */
   readonly sharedUses?: SharedUses
+  /**
+   * To be called when all files are read and the rest takes long: aborted once nobody wants it any more, such as when
+   * one of those files was edited again. Left out: it is wanted to the end.
+   */
+  readonly whileWanted?: () => AbortSignal
   /** Number of this process among several workers, each of which keeps files of its own; null or left out: it is the only one. */
   readonly worker?: number | null
   /** Reports a mistake in this entry. */

@@ -1,4 +1,5 @@
 import type { Configuration, LoadResult } from '../config/configuration.ts'
+import type { LoadOptions } from '../config/load.ts'
 import type { Sources } from '../config/sources.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
@@ -23,8 +24,8 @@ export interface ReloadOutcome {
 }
 
 export interface ReloaderOptions {
-  /** Reads the configuration once. */
-  readonly load: () => Promise<LoadResult>
+  /** Reads the configuration once; see `LoadOptions` for `whileWanted`. */
+  readonly load: (whileWanted?: LoadOptions['whileWanted']) => Promise<LoadResult>
   /** Told what is to be watched, before it is looked whether it changed while it was read. */
   readonly watch: (sources: Sources) => void
   /** Puts a configuration to work, or says why that cannot be; then nothing has changed. */
@@ -52,16 +53,19 @@ const SETTLE_PAUSE_MS = 50
 /**
  * Loads until the files were the same before and after, so that no half of an edit is taken for the whole.
  *
- * @returns null when they keep changing.
+ * @returns null when they keep changing, or it is stopped.
  */
 export const loadSettled = async (
   options: Pick<ReloaderOptions, 'load' | 'watch'>,
+  whileWanted?: LoadOptions['whileWanted'],
+  isStopped: () => boolean = () => false,
 ): Promise<LoadResult | null> => {
   for (let attempt = 0; attempt < SETTLE_ATTEMPTS; attempt += 1) {
     if (attempt > 0) await pause(SETTLE_PAUSE_MS)
-    const loaded = await options.load()
+    const loaded = await options.load(whileWanted)
     options.watch(loaded.sources)
-    if (loaded.sources.areCurrent()) return loaded
+    if (loaded.unfinished === true && isStopped()) return null
+    if (loaded.unfinished !== true && loaded.sources.areCurrent()) return loaded
   }
   return null
 }
@@ -78,6 +82,9 @@ interface State {
   digest: string
   rejected: { readonly atMs: number; readonly findings: readonly Finding[] } | null
   lastSeen: Sources
+  /** What is being loaded, as far as it was read; null: nothing that takes long. */
+  reading: { readonly sources: Sources; readonly unwanted: AbortController } | null
+  stopped: boolean
 }
 
 /** @param initial what runs from the start. */
@@ -92,9 +99,10 @@ export const createReloader = (
     digest: initial.sources.digest,
     rejected: null,
     lastSeen: initial.sources,
+    reading: null,
+    stopped: false,
   }
   let running: Promise<unknown> = Promise.resolve()
-  let stopped = false
 
   const outcome = (kind: ReloadOutcome['outcome'], findings: readonly Finding[]): ReloadOutcome => ({
     outcome: kind,
@@ -103,7 +111,7 @@ export const createReloader = (
   })
 
   const run = async (onlyIfChanged: boolean): Promise<ReloadOutcome> => {
-    if (stopped || (onlyIfChanged && state.lastSeen.areCurrent())) return outcome('unchanged', [])
+    if (state.stopped || (onlyIfChanged && state.lastSeen.areCurrent())) return outcome('unchanged', [])
     const ended = await reloadOnce(state, options).then(
       ([kind, findings]) => outcome(kind, findings),
       (bug: unknown) => {
@@ -125,10 +133,15 @@ export const createReloader = (
 
   return {
     reload: () => inTurn(false),
-    reloadIfChanged: () => inTurn(true),
+    reloadIfChanged: () => {
+      // What is being loaded was edited once more meanwhile: loading begins again with that.
+      if (state.reading?.sources.areCurrent() === false) state.reading.unwanted.abort()
+      return inTurn(true)
+    },
     status: () => statusOf(state),
     stop: async () => {
-      stopped = true
+      state.stopped = true
+      state.reading?.unwanted.abort()
       await running
     },
   }
@@ -153,7 +166,15 @@ const reloadOnce = async (state: State, options: ReloaderOptions): Promise<Ended
     return ['rejected', findings]
   }
 
-  const loaded = await loadSettled(options)
+  const whileWanted = (sources: Sources): AbortSignal => {
+    const unwanted = new AbortController()
+    state.reading = { sources, unwanted }
+    if (state.stopped) unwanted.abort()
+    return unwanted.signal
+  }
+  const loaded = await loadSettled(options, whileWanted, () => state.stopped)
+  state.reading = null
+  if (state.stopped) return ['unchanged', []]
   if (loaded === null) {
     const message = 'the files of the configuration keep changing while they are read'
     return reject(notStarted(options.file, 'unsettled', message).findings)

@@ -75,10 +75,17 @@ const cedarFinding = (error: DetailedError, piece: Piece, kind: FindingKind): Fi
 const unitsOfBytes = (text: string, bytes: number): number =>
   Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8').length
 
-/** The text of a file without its byte order mark; null after a file that is not UTF-8 was reported. */
-export const decodeSource = ({ path, content }: SourceFile, rule: string, report: Report): string | null => {
+/** The text of a file without its byte order mark. */
+export const textOf = ({ content }: Pick<SourceFile, 'content'>): string => {
   const text = content.toString('utf8')
-  if (isUtf8(content)) return text.startsWith('\ufeff') ? text.slice(1) : text
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
+
+/** The same; null after a file that is not UTF-8 was reported. */
+export const decodeSource = (source: SourceFile, rule: string, report: Report): string | null => {
+  if (isUtf8(source.content)) return textOf(source)
+  const { path, content } = source
+  const text = content.toString('utf8')
   const valid = Buffer.from(text, 'utf8')
   let bytes = 0
   while (bytes < content.length && content[bytes] === valid[bytes]) bytes += 1

@@ -1,11 +1,9 @@
-import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
 import { LRUCache } from 'lru-cache'
-import type { EntityStore } from './cedar-entities.ts'
 import type { Evaluation, PreparedSlice } from './cedar-evaluate.ts'
 import { namedEntities } from './cedar-literals.ts'
+import type { LoadedPolicies } from './cedar-load.ts'
 import { type CedarPolicy, policyTexts } from './cedar-policies.ts'
-import { groupsOfSchema } from './cedar-schema.ts'
-import { createSlicer, groupsOfEntities, type PolicySlice } from './cedar-slices.ts'
+import type { PolicySlice } from './cedar-slices.ts'
 import { preparePolicies } from './cedar-slots.ts'
 
 /** With no more than these, all of them are one slice, which is parsed while the configuration is loaded. */
@@ -20,9 +18,7 @@ const MOST_SLICES = 1024
  */
 export const createSlices = (
   engine: string,
-  policies: readonly CedarPolicy[],
-  schema: Schema | null,
-  entities: EntityStore,
+  { policies, slicer }: LoadedPolicies,
 ): Pick<Evaluation, 'sliceOf'> & { readonly release: () => void } => {
   const prepare = (slice: readonly CedarPolicy[]): PreparedSlice => {
     const named = new Set<string>()
@@ -35,8 +31,6 @@ export const createSlices = (
     all.prepared.slot()
     return { sliceOf: () => all, release: () => all.prepared.release() }
   }
-  const groups = new Set([...groupsOfEntities(entities), ...(schema === null ? [] : groupsOfSchema(schema))])
-  const slicer = createSlicer(policies, entities, groups)
   const slices = new LRUCache<string, PreparedSlice>({
     max: MOST_SLICES,
     dispose: ({ prepared }) => prepared.release(),
@@ -48,5 +42,5 @@ export const createSlices = (
     slices.set(key, made)
     return made
   }
-  return { sliceOf: (question) => preparedSlice(slicer(question)), release: () => slices.clear() }
+  return { sliceOf: (question) => preparedSlice(slicer.sliceOf(question)), release: () => slices.clear() }
 }

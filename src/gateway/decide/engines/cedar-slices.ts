@@ -15,6 +15,12 @@ export interface ScopeQuestion {
   readonly resource: { readonly type: string; readonly id: string }
 }
 
+export interface Slicer {
+  /** Takes more policies; none any more once it was asked for a slice. */
+  readonly add: (policies: readonly CedarPolicy[]) => void
+  readonly sliceOf: (question: ScopeQuestion) => PolicySlice
+}
+
 /** Policies of one scope. */
 interface Bucket {
   readonly number: number
@@ -35,30 +41,27 @@ const ANY = '*'
  *
  * @param groups ids of actions that others are in: `action in` one of these can match any action.
  */
-export const createSlicer = (
-  policies: readonly CedarPolicy[],
-  entities: EntityStore,
-  groups: ReadonlySet<string>,
-): ((question: ScopeQuestion) => PolicySlice) => {
+export const createSlicer = (entities: EntityStore, groups: ReadonlySet<string>): Slicer => {
   const index: ByAction = new Map()
   let buckets = 0
-  for (const policy of policies) {
-    const { principal, action, resource } = policy.json
-    const principalKey = entityScope(principal)
-    const resourceKey = entityScope(resource)
-    for (const actionKey of actionScopes(action, groups)) {
-      const byPrincipal = nested(nested(index, actionKey), resourceKey)
-      let bucket = byPrincipal.get(principalKey)
-      if (bucket === undefined) {
-        bucket = { number: buckets, policies: [] }
-        buckets += 1
-        byPrincipal.set(principalKey, bucket)
+  const add: Slicer['add'] = (policies) => {
+    for (const policy of policies) {
+      const { principal, action, resource } = policy.json
+      const principalKey = entityScope(principal)
+      const resourceKey = entityScope(resource)
+      for (const actionKey of actionScopes(action, groups)) {
+        const byPrincipal = nested(nested(index, actionKey), resourceKey)
+        let bucket = byPrincipal.get(principalKey)
+        if (bucket === undefined) {
+          bucket = { number: buckets, policies: [] }
+          buckets += 1
+          byPrincipal.set(principalKey, bucket)
+        }
+        bucket.policies.push(policy)
       }
-      bucket.policies.push(policy)
     }
   }
-
-  return ({ principal, action, resource }) => {
+  const sliceOf: Slicer['sliceOf'] = ({ principal, action, resource }) => {
     const found: Bucket[] = []
     const principalKeys = scopesOf(principal, entities)
     const resourceKeys = scopesOf(resource, entities)
@@ -79,6 +82,7 @@ export const createSlicer = (
       policies: () => found.flatMap((bucket) => bucket.policies),
     }
   }
+  return { add, sliceOf }
 }
 
 const nested = <K, V>(map: Map<string, Map<K, V>>, key: string): Map<K, V> => {

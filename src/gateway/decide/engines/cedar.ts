@@ -10,12 +10,13 @@ import { type EntityStore, readEntities } from './cedar-entities.ts'
 import { type Evaluation, evaluateByCedar, scopeOf } from './cedar-evaluate.ts'
 import { nearPolicies, policySources } from './cedar-explain.ts'
 import type { SourceFile } from './cedar-findings.ts'
-import { type CedarPolicy, readPolicies, relativeNames, validatePolicies } from './cedar-policies.ts'
+import { type LoadedPolicies, loadPolicies } from './cedar-load.ts'
+import { relativeNames } from './cedar-policies.ts'
 import { createSlices } from './cedar-prepared-slices.ts'
 import { reviewCedar } from './cedar-review.ts'
 import { namespacedActions, readSchema } from './cedar-schema.ts'
 import { prepareSchema } from './cedar-slots.ts'
-import { defineEngine, type Engine } from './engine.ts'
+import { defineEngine, type Engine, type EngineFactory } from './engine.ts'
 
 const config = (s: Settings) =>
   z
@@ -49,20 +50,23 @@ export const cedar = defineEngine({
   prepare: (name, settings: CedarConfig, preparation) => {
     const files = readFiles(settings, preparation)
     const schema = files.schema && readSchema(files.schema, preparation.reportFinding)
-    const policies = readPolicies(files.policies, preparation.reportFinding)
-    if (schema !== null) validatePolicies(policies, schema, preparation.reportFinding)
     // Entities cannot be checked against a schema that is itself wrong.
     const readable = files.entities !== null && (schema !== null || files.schema === null)
-    const entities = readable ? readEntities(files.entities, schema, preparation.reportFinding) : null
+    const entities =
+      (readable ? readEntities(files.entities, schema, preparation.reportFinding) : null) ?? new Map()
     const policyVersion = versionOf(files)
-    const { log } = preparation
-    const create = () =>
-      createEngine({ name, policies, schema, entities: entities ?? new Map(), policyVersion, log })
-    return Object.assign(create, {
-      review: (questions: readonly ReviewedQuestion[]) => reviewCedar(name, policies, schema, questions),
-    })
+    const { log, reportFinding, whileWanted = () => UNENDING } = preparation
+    const factoryOf = (loaded: LoadedPolicies): EngineFactory =>
+      Object.assign(() => createEngine({ name, loaded, schema, entities, policyVersion, log }), {
+        review: (questions: readonly ReviewedQuestion[]) =>
+          reviewCedar(name, loaded.policies, schema, questions),
+      })
+    const loaded = loadPolicies({ ...files, schema, entities }, reportFinding, whileWanted)
+    return loaded instanceof Promise ? loaded.then(factoryOf) : factoryOf(loaded)
   },
 })
+
+const UNENDING = new AbortController().signal
 
 interface CedarFiles {
   readonly policies: readonly SourceFile[]
@@ -102,19 +106,20 @@ const versionOf = ({ policies, schema, entities }: CedarFiles): string => {
 
 const createEngine = (parts: {
   readonly name: string
-  readonly policies: readonly CedarPolicy[]
+  readonly loaded: LoadedPolicies
   readonly schema: Schema | null
   readonly entities: EntityStore
   readonly policyVersion: string
   readonly log: Log
 }): Engine => {
-  const { name, policies, schema, entities, policyVersion, log } = parts
-  const slices = createSlices(name, policies, schema, entities)
+  const { name, loaded, schema, entities, policyVersion, log } = parts
+  const { policies } = loaded
+  const slices = createSlices(name, loaded)
   const preparedSchema = schema === null ? null : prepareSchema(name, schema)
   preparedSchema?.slot()
   const evaluation: Evaluation = {
     sliceOf: slices.sliceOf,
-    policies: new Map(policies.map((policy) => [policy.id, policy])),
+    policies: loaded.byId,
     schema: preparedSchema,
     entities,
     actionTypes: schema === null ? new Map() : namespacedActions(schema),

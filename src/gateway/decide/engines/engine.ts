@@ -93,8 +93,16 @@ export interface EngineFactory {
 export interface EngineKind<Schema extends z.ZodObject = z.ZodObject> {
   readonly type: string
   readonly config: (settings: Settings) => Schema
-  /** Reads files, checks and reports. The factory must not be called when something was reported. */
-  readonly prepare: (name: string, config: unknown, preparation: Preparation) => EngineFactory
+  /**
+   * Reads files, checks and reports. The factory must not be called when something was reported.
+   *
+   * A promise where that takes long: requests are served meanwhile. It rejects with the reason of `whileWanted`.
+   */
+  readonly prepare: (
+    name: string,
+    config: unknown,
+    preparation: Preparation,
+  ) => EngineFactory | Promise<EngineFactory>
 }
 
 /**
@@ -105,7 +113,11 @@ export interface EngineKind<Schema extends z.ZodObject = z.ZodObject> {
 export const defineEngine = <Schema extends z.ZodObject>(definition: {
   readonly type: string
   readonly config: (settings: Settings) => Schema
-  readonly prepare: (name: string, config: z.output<Schema>, preparation: Preparation) => EngineFactory
+  readonly prepare: (
+    name: string,
+    config: z.output<Schema>,
+    preparation: Preparation,
+  ) => EngineFactory | Promise<EngineFactory>
 }): EngineKind<Schema> => ({
   ...definition,
   // The one cast: the table of kinds cannot know the type that belongs to each `type` literal.

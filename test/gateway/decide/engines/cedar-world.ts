@@ -30,16 +30,26 @@ export interface Prepared {
 const toPattern = (glob: string): RegExp =>
   new RegExp(`^${glob.replace(/[.]/g, '\\.').replace(/\*+/g, (stars) => (stars === '*' ? '[^/]*' : '.*'))}$`)
 
+interface CedarConfig {
+  readonly policies?: readonly string[]
+  readonly schema?: string
+  readonly entities?: string
+}
+
 /** Prepares a Cedar engine from files in memory, collecting what is reported. */
-export const prepareCedar = (
-  files: Files,
-  config: {
-    readonly policies?: readonly string[]
-    readonly schema?: string
-    readonly entities?: string
-  } = {},
-  name = 'bank',
-): Prepared => {
+export const prepareCedar = (...given: Parameters<typeof prepareAnyCedar>): Prepared => {
+  const { create, ...reported } = prepareAnyCedar(...given)
+  assert.ok(!(create instanceof Promise), 'prepared later')
+  return { ...reported, create }
+}
+
+/** The same, also of so many policies that this takes long. */
+export const prepareManyCedar = async (...given: Parameters<typeof prepareAnyCedar>): Promise<Prepared> => {
+  const { create, ...reported } = prepareAnyCedar(...given)
+  return { ...reported, create: await create }
+}
+
+const prepareAnyCedar = (files: Files, config: CedarConfig = {}, name = 'bank') => {
   const findings: Finding[] = []
   const problems: Problem[] = []
   const contents = new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content)]))

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { askOne, prepareCedar, prepareManyCedar, question } from './cedar-world.ts'
+
+const SCHEMA =
+  'entity User; entity Account; action read appliesTo { principal: User, resource: Account, context: { level: Long } };'
+
+/** Policies in two files, together more than are read in one thread; `more` makes the first file long. */
+const filesOf = (more: number, last = '') => ({
+  '/p/a.cedar': `\ufeff${Array.from({ length: more }, (_, at) => {
+    return `permit (principal == User::"u${at}", action == Action::"read", resource) when { context.level > ${at} };`
+  }).join('\r\n')}`,
+  '/p/b.cedar': `// Ünïcode 𝄞\n@id("alice") @advice("hello") permit (principal == User::"alice", action, resource);${last}`,
+  '/p/s.cedarschema': SCHEMA,
+})
+
+describe('policies that are read in a thread of their own', () => {
+  it('are what they are otherwise', async () => {
+    const schema = '/p/s.cedarschema'
+    const few = prepareCedar(filesOf(50), { schema }).create()
+    const { findings, problems, create } = await prepareManyCedar(filesOf(500), { schema })
+    assert.deepEqual([...findings, ...problems], [])
+    const many = create()
+    assert.deepEqual([few.policyIds?.length, many.policyIds?.length], [51, 501])
+    const asked = question({ context: { level: 10 } })
+    const ids = ['alice', 'a.cedar#7']
+    assert.deepEqual(askOne(many, asked), askOne(few, asked))
+    assert.deepEqual(many.policies?.(ids), few.policies?.(ids))
+    const hashes = few.policyHashes?.()
+    for (const id of ids) assert.equal(many.policyHashes?.().get(id), hashes?.get(id))
+  })
+
+  it('have the same mistakes at the same places', async () => {
+    const last =
+      '\npermit (principal, action == Action::"write", resource); @id("alice") permit (principal, action, resource);'
+    const schema = '/p/s.cedarschema'
+    const few = prepareCedar(filesOf(50, last), { schema }).findings
+    assert.equal(few.length, 2)
+    assert.deepEqual(
+      (await prepareManyCedar(filesOf(500, last), { schema })).findings,
+      few.map((finding) => {
+        return { ...finding, message: finding.message.replaceAll('#51', '#501') }
+      }),
+    )
+  })
+})
