@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { EngineStatus } from '../gateway/decide/engines/engine.ts'
-import type { Grant } from '../gateway/decide/grants/store.ts'
+import type { FindShared, Grant } from '../gateway/decide/grants/store.ts'
 import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
 import type { Explanation } from '../gateway/explain.ts'
 import type { PastExplanation } from '../gateway/explain-record.ts'
@@ -35,6 +35,8 @@ export interface AdminDeps {
   readonly feed: RevocationFeed
   /** Live ones of this process. */
   readonly grants: () => readonly Grant[]
+  /** Those that gateways share, also what a mark voids by now; null: nothing is shared. */
+  readonly sharedGrants: () => FindShared | null
   readonly metrics: Exposition
   readonly clock: Clock
   readonly log: Log

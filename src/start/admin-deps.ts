@@ -45,6 +45,7 @@ export const createAdminDeps = (
     heads: () => generation().heads.currentHeads(),
     feed,
     grants: () => generation().grants(),
+    sharedGrants: () => generation().sharedGrants.find ?? null,
     metrics: onFirstUse({
       traffic,
       configStatus,

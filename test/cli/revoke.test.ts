@@ -27,7 +27,7 @@ test('grants are listed, taken back, and given again when the mark is withdrawn'
   const admin = ['--admin', `http://${gateway.admin}`]
   await visit('/accounts/1')
   const listed = await run(['grants', 'list', ...admin], TOKENS.read)
-  assert.match(listed.out, /^allow {2}User::alice {2}\S+::1 {2}until .*\n1 of 1 grants\n$/)
+  assert.match(listed.out, /^allow {2}User::alice {2}\S+::1 {2}until \S+ {2}grant {2}.*\n1 of 1 grants\n$/)
   const about = ['--subject', 'User::alice', '--effect', 'credentials', '--reason', 'left']
   const revoked = await run(['revoke', ...admin, ...about], TOKENS.revoke)
   assert.equal(revoked.code, 0, revoked.err)

@@ -22,6 +22,39 @@ describe('gateways that share a Redis', { skip: withoutRedis, timeout: 60_000 },
     assert.equal(b.sources().at(-1), 'engine')
   })
 
+  test('list what another one made and they would find in Redis, until a mark voids it', async (t) => {
+    const { replicas, redis } = await startWorld(t, 2)
+    const [a, b] = replicas
+    assert.ok(a !== undefined && b !== undefined)
+    assert.equal(await a.visit('/accounts/1'), 200)
+    assert.equal(await a.visit('/accounts/2'), 200)
+    await until(async () => (await redis.admin.keys('sallyport:1:i:*')).length === 3)
+    const list = async (query: string) => {
+      const { json } = await b.ask(`/v1/grants${query}`)
+      const grants = json?.grants as readonly Readonly<Record<string, unknown>>[]
+      return { total: json?.total, shared: json?.shared, sources: grants.map(({ source }) => source), grants }
+    }
+    const none = { total: 0, sources: [], grants: [] }
+    assert.deepEqual(await list(''), { ...none, shared: 'needs_filter' })
+    assert.deepEqual(await list('?subject=User::bob'), { ...none, shared: 'listed' })
+    await until(async () => (await list('?subject=User::alice')).total === 2)
+    const both = await list('?subject=User::alice&limit=1')
+    assert.deepEqual([both.total, both.sources], [2, ['grant-shared']])
+    assert.equal(await b.visit('/accounts/2'), 200)
+    assert.deepEqual((await list('?subject=User::alice')).sources, ['grant', 'grant-shared'])
+    const one = await list('?resource=Account::1')
+    assert.deepEqual([one.total, one.sources], [1, ['grant-shared']])
+    const id = String(one.grants[0]?.id)
+    assert.equal((await list(`?grant=${id}`)).total, 1)
+    const revoked = await a.ask('/v1/revocations', { method: 'POST', body: { grant: id } })
+    assert.equal(revoked.status, 201, revoked.text)
+    assert.deepEqual(await list(`?grant=${id}`), { ...none, shared: 'listed' })
+    redis.freeze()
+    const { sources, shared } = await list('?subject=User::alice')
+    assert.deepEqual([shared, sources], ['unavailable', ['grant']])
+    redis.thaw()
+  })
+
   test('refuse on each what was authenticated before a mark, and tell it in the record of one', async (t) => {
     const { replicas } = await startWorld(t, 2)
     const [a, b] = replicas

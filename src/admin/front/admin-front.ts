@@ -11,6 +11,7 @@ import {
   type Merge,
   mergeConfigStatus,
   mergeDecisions,
+  mergeGrants,
   mergeList,
   mergeMetricsAnswers,
   mergeReadiness,
@@ -36,7 +37,7 @@ const MERGES: ReadonlyMap<string, Merge> = new Map([
   ['/v1/config', mergeConfigStatus],
   ['/v1/decisions', mergeDecisions],
   ['/v1/audit/heads', mergeList('heads')],
-  ['/v1/grants', mergeList('grants')],
+  ['/v1/grants', mergeGrants],
 ])
 
 const STREAM = '/v1/decisions/stream'

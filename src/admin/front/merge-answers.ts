@@ -77,6 +77,7 @@ export const mergeConfigStatus: Merge = (answers) => {
   })
 }
 
+/** Of lists of decisions, and of grants. */
 const DEFAULT_LIMIT = 100
 
 /** Ids are made in the order of time. */
@@ -94,6 +95,17 @@ export const mergeList =
   (key: string): Merge =>
   (answers) =>
     json({ ...objectOf(answers[0] ?? NOTHING), [key]: answers.flatMap((answer) => listIn(answer, key)) })
+
+/** Each grant once, as the worker tells it that has it in memory. `total` is exact unless some were cut off. */
+export const mergeGrants: Merge = (answers, _overview, query) => {
+  const all = answers.flatMap((answer) => listIn(answer, 'grants'))
+  const byId = new Map(all.map((grant) => [grant.id, grant]))
+  for (const grant of all) if (grant.source === 'grant') byId.set(grant.id, grant)
+  const totals = answers.map((answer) => Number(objectOf(answer).total))
+  const grants = [...byId.values()].slice(0, Number(query.get('limit') ?? DEFAULT_LIMIT))
+  const { shared = 'none' } = objectOf(answers[0] ?? NOTHING)
+  return json({ grants, total: Math.max(byId.size, ...totals), shared })
+}
 
 const NOTHING: WorkerAnswer = { index: 0, status: 200, rawHeaders: [], text: '{}' }
 

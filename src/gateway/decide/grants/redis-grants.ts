@@ -2,7 +2,7 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Decision } from '../../../core/decision.ts'
 import type { RedisLink } from '../redis/link.ts'
 import type { Mac } from '../redis/mac.ts'
-import type { Grant, IndexKind, SharedStats } from './store.ts'
+import type { FindShared, Grant, IndexKind, SharedFilter, SharedStats } from './store.ts'
 
 /** Grants that other gateways made, and that they find here. */
 export interface SharedGrants {
@@ -10,8 +10,11 @@ export interface SharedGrants {
   readonly get: (id: string) => Promise<Grant | undefined>
   /** Waits for nothing. What cannot be kept is not. */
   readonly put: (grant: Grant) => void
-  /** Those about one subject, task or resource, as its index has them; the newest 1000 at most. */
-  readonly find: (kind: IndexKind, name: string) => Promise<readonly Grant[]>
+  /**
+   * The grant of this id, or those about one subject, task or resource as its index has them; of those that end last
+   * 1000 at most. Null when Redis does not answer for all of them. Never rejects.
+   */
+  readonly find: FindShared
   readonly stats: () => SharedStats
   readonly close: () => void
 }
@@ -21,6 +24,8 @@ const FAILURES_TO_OPEN = 3
 const OPEN_MS = 500
 const INDEX_SIZE = 1000
 const MAX_INDEXED = 8
+/** Grants that are fetched together when they are listed, far from what requests may have under way. */
+const AT_ONCE = 32
 
 /** KEYS: index. ARGV: id, when it ends (ms), now (ms), how many at most, how long it lives (ms). */
 const INDEX = `
@@ -94,6 +99,13 @@ export const createRedisGrants = (options: {
     }
   }
 
+  /** Null: no answer. */
+  const idsOf = async (kind: SharedFilter, name: string): Promise<readonly string[] | null> => {
+    if (kind === 'grant') return [name]
+    const ids = await guarded(() => link.call('ZREVRANGE', indexOf(kind, name), 0, INDEX_SIZE - 1))
+    return Array.isArray(ids) ? ids.map(String) : null
+  }
+
   return {
     get: async (id) => {
       const failures = stats.failures + stats.skipped
@@ -113,12 +125,16 @@ export const createRedisGrants = (options: {
       index({ ...grant, lifeMs })
     },
     find: async (kind, name) => {
-      const ids = await guarded(() => link.call('ZREVRANGE', indexOf(kind, name), 0, INDEX_SIZE - 1))
-      if (!Array.isArray(ids)) return []
+      const ids = await idsOf(kind, name)
+      if (ids === null) return null
       const found: Grant[] = []
-      for (const id of ids) {
-        const grant = await guarded(() => fetched(String(id)))
-        if (grant !== undefined) found.push(grant)
+      for (let from = 0; from < ids.length; from += AT_ONCE) {
+        const some = ids.slice(from, from + AT_ONCE).map((id) => guarded(async () => [await fetched(id)]))
+        for (const answer of await Promise.all(some)) {
+          if (answer === undefined) return null
+          const [grant] = answer
+          if (grant !== undefined) found.push(grant)
+        }
       }
       return found
     },

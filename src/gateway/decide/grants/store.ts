@@ -27,6 +27,11 @@ export interface GrantStats {
 
 export type IndexKind = 'subject' | 'task' | 'resource'
 
+/** By what shared grants can be found. */
+export type SharedFilter = IndexKind | 'grant'
+
+export type FindShared = (kind: SharedFilter, name: string) => Promise<readonly Grant[] | null>
+
 /** Counts since the start. */
 export interface SharedStats {
   readonly hits: number
@@ -58,8 +63,8 @@ export interface GrantStore {
   readonly sharedTimeoutMs?: number
   /** Keeps one here that the others have already. */
   readonly keep?: (grant: Grant) => void
-  /** What is shared about a subject, task or resource; a store that cannot be reached has none. */
-  readonly findShared?: (kind: IndexKind, name: string) => Promise<readonly Grant[]>
+  /** What is shared about a subject, task or resource, bounded; null when it cannot be reached. Not there when nothing is shared. */
+  readonly findShared?: FindShared
   readonly sharedStats?: () => SharedStats
   readonly close?: () => void
 }

@@ -110,8 +110,8 @@ describe('a Redis cluster of six nodes', { skip: withoutRedis, timeout: 60_000 }
       grants.put(grantOf(id))
       while ((await grants.get(id)) === undefined) await wait(5)
     }
-    while ((await grants.find('subject', 'User::alice')).length < ids.length) await wait(5)
+    while ((await grants.find('subject', 'User::alice'))?.length !== ids.length) await wait(5)
     const found = await grants.find('resource', 'Account::1')
-    assert.deepEqual(found.map(({ id }) => id).sort(), ids)
+    assert.deepEqual(found?.map(({ id }) => id).sort(), ids)
   })
 })
