@@ -1,4 +1,5 @@
 import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
+import type { Finding } from '../../../core/problem.ts'
 import { readAside } from './cedar-aside.ts'
 import type { EntityStore } from './cedar-entities.ts'
 import type { Report, SourceFile } from './cedar-findings.ts'
@@ -9,11 +10,15 @@ import { createSlicer, groupsOfEntities, type Slicer } from './cedar-slices.ts'
 /** The policies of an engine, with all that tells which of them a question concerns. */
 export interface LoadedPolicies {
   readonly policies: readonly CedarPolicy[]
+  /** What was reported of them. */
+  readonly findings: readonly Finding[]
   readonly byId: ReadonlyMap<string, CedarPolicy>
   readonly slicer: Slicer
 }
 
 export interface PolicyFiles {
+  /** Equal for equal files. */
+  readonly version: string
   readonly policies: readonly SourceFile[]
   readonly schema: Schema | null
   readonly entities: EntityStore
@@ -22,11 +27,15 @@ export interface PolicyFiles {
 /** Bytes of policies, some 250 of them, up to which they are read in this thread: to start another takes as long. */
 const READ_HERE_BYTES = 32 * 1024
 
+// What an engine in this process was made of is not read again: most edits concern something else. Module state that
+// keeps nothing alive.
+const known = new Map<string, WeakRef<LoadedPolicies>>()
+
 /**
  * Reads, validates and indexes policies, and reports every mistake in them.
  *
  * Many are read in a thread of their own, and taken over in steps with requests in between: Cedar takes half a
- * millisecond and more for each.
+ * millisecond and more for each. Those of an engine that is at work are not read again.
  *
  * @param signal aborted when nobody wants them any more; then the promise rejects with its reason.
  */
@@ -36,9 +45,22 @@ export const loadPolicies = (
   signal: () => AbortSignal,
 ): LoadedPolicies | Promise<LoadedPolicies> => {
   const { policies, schema, entities } = files
+  const bytes = policies.reduce((sum, { content }) => sum + content.length, 0)
+  const isLarge = bytes > READ_HERE_BYTES
+  const key = JSON.stringify([files.version, policies.map(({ path }) => path)])
+  const before = known.get(key)?.deref()
+  if (isLarge && before !== undefined) {
+    before.findings.forEach(report)
+    return before
+  }
   const groups = new Set([...groupsOfEntities(entities), ...(schema === null ? [] : groupsOfSchema(schema))])
   const slicer = createSlicer(entities, groups)
-  const loaded = { policies: [] as CedarPolicy[], byId: new Map<string, CedarPolicy>(), slicer }
+  const findings: Finding[] = []
+  const loaded = { policies: [] as CedarPolicy[], byId: new Map<string, CedarPolicy>(), slicer, findings }
+  const note: Report = (finding) => {
+    findings.push(finding)
+    report(finding)
+  }
   const take = (some: readonly CedarPolicy[]): void => {
     for (const policy of some) {
       loaded.policies.push(policy)
@@ -46,11 +68,14 @@ export const loadPolicies = (
     }
     slicer.add(some)
   }
-  const bytes = policies.reduce((sum, { content }) => sum + content.length, 0)
-  if (bytes > READ_HERE_BYTES) {
-    return readAside({ files: policies, schema }, { take, report }, signal()).then(() => loaded)
+  if (isLarge) {
+    return readAside({ files: policies, schema }, { take, report: note }, signal()).then(() => {
+      for (const [old, held] of known) if (held.deref() === undefined) known.delete(old)
+      known.set(key, new WeakRef(loaded))
+      return loaded
+    })
   }
-  take(readAndValidate(policies, schema, report))
+  take(readAndValidate(policies, schema, note))
   return loaded
 }
 

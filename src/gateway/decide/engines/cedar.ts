@@ -61,7 +61,8 @@ export const cedar = defineEngine({
         review: (questions: readonly ReviewedQuestion[]) =>
           reviewCedar(name, loaded.policies, schema, questions),
       })
-    const loaded = loadPolicies({ ...files, schema, entities }, reportFinding, whileWanted)
+    const all = { ...files, version: policyVersion, schema, entities }
+    const loaded = loadPolicies(all, reportFinding, whileWanted)
     return loaded instanceof Promise ? loaded.then(factoryOf) : factoryOf(loaded)
   },
 })
@@ -113,7 +114,6 @@ const createEngine = (parts: {
   readonly log: Log
 }): Engine => {
   const { name, loaded, schema, entities, policyVersion, log } = parts
-  const { policies } = loaded
   const slices = createSlices(name, loaded)
   const preparedSchema = schema === null ? null : prepareSchema(name, schema)
   preparedSchema?.slot()
@@ -128,8 +128,8 @@ const createEngine = (parts: {
     name,
     type: 'cedar',
     policyVersion: () => policyVersion,
-    policyIds: policies.map(({ id }) => id),
-    policyHashes: () => new Map(policies.map(({ id, json }) => [id, canonicalHash(json)])),
+    policyIds: loaded.policies.map(({ id }) => id),
+    policyHashes: () => new Map(loaded.policies.map(({ id, json }) => [id, canonicalHash(json)])),
     evaluate: (requests) => {
       try {
         return requests.map((request) => evaluateByCedar(request, evaluation))
@@ -139,7 +139,7 @@ const createEngine = (parts: {
         return refuse('decide', 'engine_unavailable', `engine ${name}: Cedar broke; its stack is in the log`)
       }
     },
-    policies: (ids) => policySources(policies, ids),
+    policies: (ids) => policySources(loaded.policies, ids),
     nearPolicies: (request) => {
       const slice = evaluation.sliceOf(scopeOf(request, evaluation.actionTypes))
       return nearPolicies(slice.policies, request, { ...evaluation, named: slice.named })

@@ -43,4 +43,20 @@ describe('policies that are read in a thread of their own', () => {
       }),
     )
   })
+
+  it('are not read again while an engine is made of them, unless something of it changed', async () => {
+    const schema = '/p/s.cedarschema'
+    const warned = filesOf(500, '\npermit (principal is Account, action, resource);')
+    const { findings, create } = await prepareManyCedar(warned, { schema })
+    const engine = create()
+    assert.notEqual(findings.length, 0)
+    // At once, which reading them is not.
+    const again = prepareCedar(warned, { schema })
+    assert.deepEqual(again.findings, findings)
+    const asked = question({ context: { level: 10 } })
+    assert.deepEqual(askOne(again.create(), asked), askOne(engine, asked))
+    const other = await prepareManyCedar(filesOf(500), { schema })
+    assert.deepEqual(other.findings, [])
+    assert.deepEqual([other.create().policyIds?.length, engine.policyIds?.length], [501, 502])
+  })
 })
