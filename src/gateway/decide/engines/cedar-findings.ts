@@ -35,14 +35,39 @@ export const findingAt = (
   kind: FindingKind,
   message: string,
 ): Finding => {
-  const lineStart = offset === 0 ? 0 : whole.lastIndexOf('\n', offset - 1) + 1
+  const starts = lineStartsOf(whole)
+  const line = lineAt(starts, offset)
+  const lineStart = starts[line - 1] ?? 0
   return {
     ...kind,
     file,
-    line: whole.slice(0, lineStart).split('\n').length,
+    line,
     column: [...whole.slice(lineStart, offset)].length + 1,
     message,
   }
+}
+
+// Of the last text: thousands of findings are mostly of one file, and each would look through all of it.
+let latest: { readonly whole: string; readonly starts: readonly number[] } = { whole: '', starts: [0] }
+
+const lineStartsOf = (whole: string): readonly number[] => {
+  if (latest.whole === whole) return latest.starts
+  const starts = [0]
+  for (let at = whole.indexOf('\n'); at !== -1; at = whole.indexOf('\n', at + 1)) starts.push(at + 1)
+  latest = { whole, starts }
+  return starts
+}
+
+/** The number of the last line that starts at the offset or before. */
+const lineAt = (starts: readonly number[], offset: number): number => {
+  let low = 0
+  let high = starts.length
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] ?? 0) <= offset) low = middle
+    else high = middle
+  }
+  return low + 1
 }
 
 const MAX_MESSAGE = 500

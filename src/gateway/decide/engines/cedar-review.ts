@@ -11,6 +11,7 @@ import type { ReviewedQuestion, ReviewNote } from '../../../core/question-outlin
 import { findingAt } from './cedar-findings.ts'
 import type { CedarPolicy } from './cedar-policies.ts'
 import { namespacedActions } from './cedar-schema.ts'
+import { enumeratedTypes, shapeOf } from './cedar-shape.ts'
 
 /** What a policy is for; null: anything, or more than its head tells. */
 interface Reach {
@@ -39,7 +40,8 @@ export const reviewCedar = (
   const known = schema === null ? null : declarationsOf(schema)
   const uidOf = (name: string): string =>
     `${known?.namespaces.get(name) ?? 'Action'}::${JSON.stringify(name)}`
-  const reaches = policies.map((policy) => reachOf(policy, schema))
+  const reachOf = createReachOf(schema)
+  const reaches = policies.map((policy) => ({ policy, ...reachOf(policy) }))
   const unknown = known === null ? [] : questions.flatMap((question) => unknownIn(question, known))
   const wrong = new Set(unknown.map(({ about }) => about))
   return [
@@ -125,21 +127,34 @@ const unknownIn = (question: ReviewedQuestion, known: Declarations): readonly Re
   return notes
 }
 
-const reachOf = (policy: CedarPolicy, schema: Schema | null): Reach => {
-  if (schema !== null) {
-    const envs = getValidRequestEnvsPolicy(policy.text, schema)
-    if (envs.type === 'success') {
-      return {
-        policy,
-        actions: new Set(envs.actions),
-        resources: new Set(envs.resources),
-        principals: new Set(envs.principals),
-      }
-    }
+type Kinds = Omit<Reach, 'policy'>
+
+// Cedar reads the schema anew for each policy that it is asked about.
+const createReachOf = (schema: Schema | null): ((policy: CedarPolicy) => Kinds) => {
+  if (schema === null) return kindsOf
+  const enumerated = enumeratedTypes(schema)
+  const byShape = new Map<string, Kinds | null>()
+  const askCedar = ({ text }: CedarPolicy): Kinds | null => {
+    const envs = getValidRequestEnvsPolicy(text, schema)
+    if (envs.type === 'failure') return null
+    const { actions, resources, principals } = envs
+    return { actions: new Set(actions), resources: new Set(resources), principals: new Set(principals) }
   }
-  const { action, resource, principal } = policy.json
-  return { policy, actions: actionsOf(action), resources: typesOf(resource), principals: typesOf(principal) }
+  return (policy) => {
+    const shape = shapeOf(policy.json, enumerated)
+    const known = byShape.get(shape)
+    const kinds = known === undefined ? askCedar(policy) : known
+    byShape.set(shape, kinds)
+    return kinds ?? kindsOf(policy)
+  }
 }
+
+/** As far as its head tells. */
+const kindsOf = ({ json: { action, resource, principal } }: CedarPolicy): Kinds => ({
+  actions: actionsOf(action),
+  resources: typesOf(resource),
+  principals: typesOf(principal),
+})
 
 /** Of `==` alone: what is in a group only a schema can tell. */
 const actionsOf = (action: PolicyJson['action']): ReadonlySet<string> | null =>
