@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { NotPublished } from '../gateway/decide/revocations/feed.ts'
 import {
   CREDENTIAL_KINDS,
   MARK_EFFECTS,
@@ -83,3 +84,9 @@ export const markJson = ({ id, kind, target: name, effect, reason, by, issuedAtM
   issued: new Date(issuedAtMs).toISOString(),
   expires: new Date(expiresAtMs).toISOString(),
 })
+
+/** What a failure is told as. @param certain what is so when nothing can have been written. */
+export const whyNot = (certain: string, { failed, isUnsure }: NotPublished): string =>
+  isUnsure === true
+    ? `Redis did not say whether this was written, so that it may be in force or come into force: ${failed}; ask again`
+    : `${certain}: ${failed}`

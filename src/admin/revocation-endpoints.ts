@@ -1,7 +1,7 @@
 import type { AdminDeps } from './admin-deps.ts'
 import { json, problem } from './answers.ts'
 import type { AdminAnswer, AdminRequest, Endpoint } from './endpoint.ts'
-import { markJson, readMarkDraft } from './mark-json.ts'
+import { markJson, readMarkDraft, whyNot } from './mark-json.ts'
 
 type Deps = Pick<AdminDeps, 'feed' | 'clock'>
 
@@ -35,7 +35,7 @@ const publish = async ({ feed, clock }: Deps, { body, caller }: AdminRequest): P
   const draft = readMarkDraft(body, caller, clock.nowMs())
   if ('mistake' in draft) return problem(400, draft.mistake)
   const published = await feed.publish(draft)
-  if ('failed' in published) return problem(503, `nothing was revoked: ${published.failed}`)
+  if ('failed' in published) return problem(503, whyNot('nothing was revoked', published))
   const { mark, replicas, warning } = published
   return json({ ...markJson(mark), replicas, ...(warning === undefined ? {} : { warning }) }, 201)
 }
@@ -44,7 +44,7 @@ const withdraw = async ({ feed }: Deps, id: string, by: string): Promise<AdminAn
   if (id === '') return problem(400, 'expected /v1/revocations/<id>')
   const withdrawn = await feed.withdraw(id, by)
   if (withdrawn === null) return problem(404, 'no mark in force has this id')
-  if ('failed' in withdrawn) return problem(503, `not withdrawn: ${withdrawn.failed}`)
+  if ('failed' in withdrawn) return problem(503, whyNot('not withdrawn', withdrawn))
   const { mark, warning } = withdrawn
   return json({ ...markJson(mark), withdrawnBy: by, ...(warning === undefined ? {} : { warning }) })
 }

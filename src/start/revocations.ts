@@ -58,6 +58,7 @@ export const createRevocations = ({
   let path: string | undefined
   let file: MarkFile | null = null
   let closeRedis: () => void = () => undefined
+  let followed: { readonly feed: RedisFeed; readonly place: string } | null = null
   const onPublished: OnPublished = (what, mark, by) => record(what, mark, by)
   const plain = { clock, log, onPublished, ...(peers === undefined ? {} : { peers }) }
   const fileOf = (wanted: string | undefined) => (peers === undefined ? openOrNone(wanted, clock) : null)
@@ -82,6 +83,7 @@ export const createRevocations = ({
         if (opened !== file) file?.close()
         closeRedis()
         closeRedis = () => undefined
+        followed = null
         running = wanted
         path = settings.file
         file = opened
@@ -97,12 +99,23 @@ export const createRevocations = ({
     redis: RedisSettings,
     wanted: string,
   ): Promise<PreparedFeed | { readonly failed: string }> => {
-    const started = startRedisFeed(settings, redis, feed.list(), plain)
-    await firstBeat(started.feed)
-    if (started.feed.evicts()) {
+    const place = placeOf(redis)
+    const same = followed?.place === place ? followed.feed : null
+    const started = startRedisFeed(settings, redis, feed.list(), {
+      ...plain,
+      heardUs: same?.heardUs() ?? null,
+    })
+    const wrong = await firstBeat(started.feed)
+    const refused = started.feed.evicts()
+      ? EVICTING
+      : running === ''
+        ? null
+        : unheard(started.feed, same, wrong)
+    if (refused !== null) {
       started.close()
-      return { failed: EVICTING }
+      return { failed: refused }
     }
+    if (running !== '') await readiness(started.feed, settings.maxStale)
     return {
       commit: () => {
         // What was published while this was prepared.
@@ -110,6 +123,7 @@ export const createRevocations = ({
         feed.switchTo(started.feed)
         closeRedis()
         closeRedis = started.close
+        followed = { feed: started.feed, place }
         file?.close()
         file = null
         path = undefined
@@ -139,16 +153,41 @@ export const createRevocations = ({
   }
 }
 
-/** Until the feed was heard once, or it is gone on without. */
-const firstBeat = async (feed: RedisFeed): Promise<void> => {
+/** Until the feed was heard once, or it is gone on without. @returns what was wrong at last; null: nothing. */
+const firstBeat = async (feed: RedisFeed): Promise<string | null> => {
   const deadline = AbortSignal.timeout(FIRST_BEAT_MS)
   const pause = (ms: number) => wait(ms, undefined, { signal: deadline }).catch(() => undefined)
   const isOver = pause(FIRST_BEAT_MS)
-  while (!deadline.aborted && !feed.evicts() && feed.freshness() !== 'fresh') {
-    await Promise.race([feed.beat(), isOver])
-    if (feed.freshness() !== 'fresh') await pause(FIRST_RETRY_MS)
+  let wrong: string | null = null
+  while (!deadline.aborted && !feed.evicts() && !feed.isHeard()) {
+    wrong = (await Promise.race([feed.beat(), isOver])) ?? wrong
+    if (!feed.isHeard()) await pause(FIRST_RETRY_MS)
+  }
+  return feed.isHeard() ? null : (wrong ?? 'no answer in time')
+}
+
+/**
+ * Why an edit must not exchange the feed that there is for one that was not heard; null: it may.
+ *
+ * While the Redis that there is cannot be heard either, nothing is lost by other settings for the same one: what is
+ * known of it, and since when nothing new is, goes over.
+ */
+const unheard = (next: RedisFeed, same: RedisFeed | null, wrong: string | null): string | null => {
+  if (next.isHeard() || (same !== null && same.freshness() !== 'fresh')) return null
+  return `the revocation feed in the Redis of this edit cannot be heard (${wrong ?? 'no answer'}), expected one that answers: without it this gateway would not be ready`
+}
+
+/** On a Redis that was empty that takes a while, for which whoever serves already need not stop. */
+const readiness = async (feed: RedisFeed, maxStaleMs: number): Promise<void> => {
+  const deadline = AbortSignal.timeout(maxStaleMs + FIRST_BEAT_MS)
+  while (!deadline.aborted && feed.status().unready !== null) {
+    await wait(FIRST_RETRY_MS, undefined, { signal: deadline }).catch(() => undefined)
   }
 }
+
+/** The same as long as it is the same feed, whatever it is reached by. */
+const placeOf = ({ place, keyPrefix, macKey }: RedisSettings): string =>
+  JSON.stringify([place, keyPrefix, macKey.toString('base64')])
 
 const startRedisFeed = (
   settings: Settings,
@@ -158,7 +197,13 @@ const startRedisFeed = (
     clock,
     log,
     onPublished,
-  }: { readonly clock: Clock; readonly log: Log; readonly onPublished: OnPublished },
+    heardUs,
+  }: {
+    readonly clock: Clock
+    readonly log: Log
+    readonly onPublished: OnPublished
+    readonly heardUs: number | null
+  },
 ): { readonly feed: RedisFeed; readonly close: () => void } => {
   const { maxStale, failClosedAfter, markLife, maxMarks } = settings
   const { least, most } = LINK_TIMEOUT_MS
@@ -175,6 +220,7 @@ const startRedisFeed = (
     maxMarks,
     minReplicas: redis.minReplicas,
     marks,
+    heardUs,
     onPublished,
     pause: (ms) => wait(ms, undefined, { ref: false }),
   })

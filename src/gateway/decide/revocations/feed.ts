@@ -24,6 +24,8 @@ export type Withdrawn = Pick<Published, 'mark' | 'warning'>
 /** Expected failures of publishing: the mark is not known to be in the feed. */
 export interface NotPublished {
   readonly failed: string
+  /** It may be in the feed all the same: nobody has said that it is not. */
+  readonly isUnsure?: true
 }
 
 /** For `/readyz` and the metrics. */

@@ -29,6 +29,8 @@ export interface RedisFeedOptions {
   readonly minReplicas: number
   /** Marks that were in force before, of a feed that this one follows. */
   readonly marks: readonly Mark[]
+  /** When that feed was heard last, by the monotonic clock, if it was the same one; null or left out: it was not. */
+  readonly heardUs?: number | null
   readonly onPublished: OnPublished
   /** Resolves after so many milliseconds; rejects never. */
   readonly pause: (ms: number) => Promise<void>
@@ -44,10 +46,17 @@ export interface RedisFeed extends RevocationFeed {
   readonly adopt: (marks: readonly Mark[]) => void
   /** True when the Redis may drop the feed to make room. */
   readonly evicts: () => boolean
+  /** When it, or the same one before it, was heard last, by the monotonic clock; null: never. */
+  readonly heardUs: () => number | null
+  /** True when a heartbeat of its own came back. */
+  readonly isHeard: () => boolean
 }
 
 const PAGE = 1000
 const APPLIED_WAITS = { times: 20, ms: 25 }
+/** Before an entry that may be in the feed is added again, which does nothing if it is. */
+const ADD_AGAIN_MS = 100
+const MOST_UNSURE = 1000
 
 /**
  * The feed that gateways share by a Redis; see docs/revocation.md for what each of them knows, and may do.
@@ -68,7 +77,10 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   let inFeed = new Set<string>()
   let withdrawn = new Set<string>()
   let mustRepublish = options.marks.length > 0
-  let asOfUs: number | null = null
+  let asOfUs: number | null = options.heardUs ?? null
+  let isHeard = false
+  /** What may be in the feed although nobody could be told so: to be recorded when it is seen there. */
+  const unsure = new Map<string, () => void>()
   const createdUs = clock.monotonicUs()
   let settling: { readonly untilServerMs: number } | null = null
   let serverAheadMs = 0
@@ -108,10 +120,17 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
         withdrawn.add(entry.withdrawn)
         table.withdraw(entry.withdrawn)
       }
-      if (entry !== null) inFeed.add(idOf(entry))
+      if (entry !== null) noticeInFeed(idOf(entry))
       moveTo(at)
     }
     for (const mark of fresh) if (!withdrawn.has(mark.id)) listeners.tell(mark)
+  }
+
+  const noticeInFeed = (id: string): void => {
+    inFeed.add(id)
+    const record = unsure.get(id)
+    unsure.delete(id)
+    record?.()
   }
 
   const takeMark = (mark: Mark, at: Position, fresh: Mark[]): void => {
@@ -129,6 +148,19 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     const [reply] = await link.batch(commands)
     if (typeof reply !== 'string') throw new Error('a reply that is no position')
     return reply === 'full' ? 'full' : reply
+  }
+
+  const addSurely = (entry: FeedEntry, most?: number): Promise<Position | 'full'> =>
+    add(entry, most).catch(async () => {
+      await options.pause(ADD_AGAIN_MS)
+      return add(entry, most)
+    })
+
+  const notSure = (entry: FeedEntry, error: unknown, record: () => void): NotPublished => {
+    const [oldest] = unsure.size < MOST_UNSURE ? [] : unsure.keys()
+    if (oldest !== undefined) unsure.delete(oldest)
+    unsure.set(idOf(entry), record)
+    return { failed: error instanceof Error ? error.message : String(error), isUnsure: true }
   }
 
   const readBeat = createBeatReader(mac)
@@ -158,6 +190,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
       return `${acknowledged} Redis replicas have the heartbeat, expected ${minReplicas}`
     }
     asOfUs = Math.max(asOfUs ?? 0, sentUs)
+    isHeard = true
     return evicts ? EVICTING : null
   }
 
@@ -178,7 +211,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     mustRepublish = true
     // Others may know marks that were lost with what was there before.
     if (isFirst) settling = { untilServerMs: beat.sinceMs + maxStaleMs }
-    else
+    else if (isHeard)
       log.warn(
         { epoch },
         'the revocation feed began anew; all grants are void, and marks are published again',
@@ -243,7 +276,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
     const most = mostMarks(mark, options.maxMarks)
     try {
-      const at = await add({ mark }, most)
+      const at = await addSurely({ mark }, most)
       if (at === 'full') return { failed: `${most} marks are in force` }
       options.onPublished('published', mark, mark.by)
       const known = await appliedBy(at)
@@ -256,7 +289,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
           : { warning: 'the revocation feed is not fresh: others may not have heard it' }
       return { mark, replicas: known, ...doubt }
     } catch (error) {
-      return { failed: error instanceof Error ? error.message : String(error) }
+      return notSure({ mark }, error, () => options.onPublished('published', mark, mark.by))
     }
   }
 
@@ -295,6 +328,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
       }
     },
     evicts: () => evicts,
+    heardUs: () => asOfUs,
+    isHeard: () => isHeard,
     freshness,
     position: () => held,
     changes: table.changes,
@@ -304,11 +339,12 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     withdraw: async (id, by) => {
       const mark = table.marks().find((each) => each.id === id)
       if (mark === undefined) return null
+      const entry = { withdrawn: id, by, expiresAtMs: mark.expiresAtMs }
       try {
-        const at = await add({ withdrawn: id, by, expiresAtMs: mark.expiresAtMs })
+        const at = await addSurely(entry)
         if (at === 'full') return { failed: 'the revocation feed is full' }
       } catch (error) {
-        return { failed: error instanceof Error ? error.message : String(error) }
+        return notSure(entry, error, () => options.onPublished('withdrawn', mark, by))
       }
       withdrawn.add(id)
       table.withdraw(id)

@@ -155,6 +155,24 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.ok('failed' in (await a.feed.publish(DRAFT)))
   })
 
+  test('a mark that Redis took without saying so is told as unsure, and recorded when it is seen', async (t) => {
+    const redis = await redisFor(t)
+    const recorded: string[] = []
+    const a = replicaOf(await linkTo(t, redis.port, 300), {
+      onPublished: (what, mark) => recorded.push(`${what} ${mark.target}`),
+    })
+    assert.equal(await a.feed.beat(), null)
+    redis.freeze()
+    const outcome = await a.feed.publish(DRAFT)
+    assert.ok('failed' in outcome && outcome.isUnsure === true)
+    assert.deepEqual(recorded, [])
+    redis.thaw()
+    while (a.feed.list().length === 0) await a.feed.beat()
+    await a.feed.beat()
+    assert.deepEqual(recorded, ['published User::alice'])
+    assert.equal(await redis.admin.xlen(`${PREFIX}{feed}:marks`), 1)
+  })
+
   test('what somebody without the key writes into the feed or takes from it lets nobody in', async (t) => {
     const redis = await redisFor(t)
     const [a] = await replicasOf(t, redis, 1)
