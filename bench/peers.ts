@@ -7,15 +7,37 @@ export interface PeerPorts {
   readonly decisionPort: number
 }
 
-const NGINX_AUTH = ({ decisionPort }: PeerPorts): string => `
-    location = /decision {
-      internal;
+/** How nginx asks, in its own words; null: it asks nobody. */
+export type NginxQuestion = 'service' | 'sallyport' | 'opa'
+
+const QUESTIONS: Readonly<Record<NginxQuestion, string>> = {
+  service: `
       proxy_pass http://decision;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
       proxy_pass_request_body off;
       proxy_set_header Content-Length "";
-      proxy_set_header X-Original-URI $request_uri;
+      proxy_set_header X-Original-URI $request_uri;`,
+  sallyport: `
+      proxy_pass http://decision;
+      proxy_pass_request_body off;
+      proxy_set_header Content-Length "";
+      proxy_set_header X-Forwarded-Method $request_method;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Forwarded-Uri $request_uri;
+      proxy_set_header X-Forwarded-For $remote_addr;`,
+  // OPA answers 404 where nothing is allowed, which nginx takes for a failure: nothing is forwarded then.
+  opa: `
+      proxy_pass http://decision/v0/data/bench/http/allow;
+      proxy_method POST;
+      proxy_set_header Content-Type application/json;
+      proxy_set_body '{"method":"$request_method","path":"$request_uri","authorization":"$http_authorization"}';`,
+}
+
+const decisionLocation = (question: NginxQuestion, { decisionPort }: PeerPorts): string => `
+    location = /decision {
+      internal;${QUESTIONS[question]}
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
     }
   }
   upstream decision { server 127.0.0.1:${decisionPort}; keepalive 64; }`
@@ -25,7 +47,7 @@ export const nginxCommand = (
   nginx: string,
   folder: string,
   ports: PeerPorts,
-  asksFirst: boolean,
+  question: NginxQuestion | null,
 ): readonly string[] => {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'nginx.conf')
@@ -48,12 +70,12 @@ ${temporary}
     listen 127.0.0.1:${ports.port};
     keepalive_requests 1000000000;
     location / {
-      ${asksFirst ? 'auth_request /decision;' : ''}
+      ${question === null ? '' : 'auth_request /decision;'}
       proxy_pass http://application;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
-    }${asksFirst ? NGINX_AUTH(ports) : '\n  }'}
+    }${question === null ? '\n  }' : decisionLocation(question, ports)}
 }
 `,
   )

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { candidates } from './candidates.ts'
 import { closedLoop, closedLoopGenerator, type LoadOptions } from './load.ts'
 import { measureLogs } from './logs.ts'
 import { canPin, cpuUs, freePort, nodeServer, startProcess, stopEverything } from './processes.ts'
 import { describe, describeMachine, keep, type Measured, type Result, type Turn } from './report.ts'
 import { fixedRate, measureAbuse, measureMemory } from './scenarios.ts'
 import { measureShared } from './shared.ts'
-import { type Candidate, candidates, ENFORCED, type Subject } from './subjects.ts'
+import { type Candidate, ENFORCED, type Subject } from './subjects.ts'
 
 const USAGE = `npm run bench [-- options]
 
@@ -27,6 +28,7 @@ const USAGE = `npm run bench [-- options]
 const MOST_FRESH_TOKENS_PER_SECOND = 6000
 // So long V8 takes on this code until it has compiled what is used.
 const WARM_UP_SECONDS = 5
+const AGAIN_SECONDS = 1
 
 const { values } = parseArgs({
   options: {
@@ -46,10 +48,10 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
 
-const takeTurn = async (subject: Subject, options: LoadOptions): Promise<Turn> => {
+const takeTurn = async (subject: Subject, options: LoadOptions, warmUpSeconds: number): Promise<Turn> => {
   const { port, path, pids } = subject
   const tokens = (seconds: number) => subject.tokens(seconds * MOST_FRESH_TOKENS_PER_SECOND)
-  await closedLoop({ port, path, tokens: tokens(WARM_UP_SECONDS) }, { ...options, seconds: WARM_UP_SECONDS })
+  await closedLoop({ port, path, tokens: tokens(warmUpSeconds) }, { ...options, seconds: warmUpSeconds })
   const aim = { port, path, tokens: tokens(options.seconds) }
   const before = cpuUs(pids)
   const load = await closedLoop(aim, options)
@@ -74,7 +76,7 @@ const measureSubjects = async (
   const turns = new Map<string, Turn[]>(subjects.map(({ name }) => [name, []]))
   for (let round = 1; round <= rounds; round += 1) {
     for (const subject of subjects) {
-      const turn = await takeTurn(subject, options)
+      const turn = await takeTurn(subject, options, round === 1 ? WARM_UP_SECONDS : AGAIN_SECONDS)
       turns.get(subject.name)?.push(turn)
       say(`round ${round} of ${rounds}: ${subject.name}: ${Math.round(turn.requestsPerSecond)} requests/s`)
     }

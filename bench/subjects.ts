@@ -1,7 +1,5 @@
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { caddyCommand, nginxCommand } from './peers.ts'
-import { findCommand, freePort, nodeServer, type Running, startProcess } from './processes.ts'
+import { freePort, type Running, startProcess } from './processes.ts'
 import { copyWorld, layOutWorld, type World, type WorldOptions } from './world.ts'
 
 /** What is measured: something that listens in front of the application, or the application itself. */
@@ -58,18 +56,23 @@ export const startSallyport = async (
   return { ...running, world, port, adminPort }
 }
 
-interface Way extends Pick<WorldOptions, 'grants' | 'morePolicies' | 'engine'> {
+/** A gateway to measure, and the request by which it is. */
+export interface Way
+  extends Pick<WorldOptions, 'grants' | 'morePolicies' | 'engine' | 'authenticator' | 'speaks' | 'files'> {
   readonly name: string
   readonly path: string
   readonly freshTokens: boolean
+  /** Makes the n-th token, where those of the world are of no use. */
+  readonly token?: (number: number) => string
 }
 
-const WAYS: readonly Way[] = [
+/** The same question, with more and more to do for the answer. */
+export const WAYS: readonly Way[] = [
   { name: PUBLIC, path: '/public/42', grants: 'ttl: 5m', freshTokens: false },
   { name: ENFORCED, path: '/accounts/42', grants: 'ttl: 5m', freshTokens: false },
   { name: 'Sallyport, enforced, Cedar every time', path: '/accounts/42', grants: 'none', freshTokens: false },
   {
-    name: 'Sallyport, enforced, new token every time',
+    name: 'Sallyport, new JWT every time',
     path: '/accounts/42',
     grants: 'ttl: 5m',
     freshTokens: true,
@@ -85,20 +88,20 @@ export const CEDAR_WAYS: readonly Way[] = [10, 1_000, 10_000].map((policies) => 
   morePolicies: policies - 3,
 }))
 
-const sallyport =
+/** Starts that gateway. */
+export const sallyport =
   (way: Way) =>
   async (backendPort: number): Promise<Subject> => {
-    const { grants, morePolicies = 0, engine } = way
-    const options = { backendPort, routes: 200, grants, morePolicies, ...(engine && { engine }) }
-    const { world, pid, port, stop } = await startSallyport(options)
-    const one = [world.token('alice')]
+    const { name: _name, path: _path, freshTokens: _fresh, token, ...options } = way
+    const { world, pid, port, stop } = await startSallyport({ backendPort, routes: 200, ...options })
+    const make = token ?? ((number: number) => world.token(`user-${number}`))
+    const one = [make(0)]
     return {
       ...way,
       world,
       port,
       pids: [pid],
-      tokens: (count) =>
-        way.freshTokens ? Array.from({ length: count }, (_, at) => world.token(`user-${at}`)) : one,
+      tokens: (count) => (way.freshTokens ? Array.from({ length: count }, (_, at) => make(at)) : one),
       stop,
     }
   }
@@ -106,7 +109,8 @@ const sallyport =
 // The peers check nothing, so any text is a credential to them; this one is as long as a real one.
 const CREDENTIAL = ['x'.repeat(320)]
 
-const plain = (name: string, port: number, ...parts: readonly Running[]): Subject => ({
+/** Something that looks at no credential, or at one of its own. */
+export const plain = (name: string, port: number, ...parts: readonly Running[]): Subject => ({
   name,
   port,
   path: '/accounts/42',
@@ -118,51 +122,8 @@ const plain = (name: string, port: number, ...parts: readonly Running[]): Subjec
   },
 })
 
-const node =
-  (name: string, file: string, ...args: readonly string[]) =>
-  async (backendPort: number): Promise<Subject> => {
-    const port = await freePort()
-    return plain(
-      name,
-      port,
-      await startProcess('subject', nodeServer(file, port, backendPort, ...args), port),
-    )
-  }
-
-const startDecisionService = async (): Promise<readonly [number, Running]> => {
-  const port = await freePort()
-  return [port, await startProcess('subject', nodeServer('decision-service', port), port)]
-}
-
-type Start = (backendPort: number, scratch: string) => Promise<Subject>
-
-const nginx =
-  (file: string, name: string, asksFirst: boolean): Start =>
-  async (backendPort, scratch) => {
-    const port = await freePort()
-    const [decisionPort, decisions] = await startDecisionService()
-    const ports = { port, backendPort, decisionPort }
-    const folder = join(scratch, asksFirst ? 'nginx-auth' : 'nginx')
-    const proxy = await startProcess('subject', nginxCommand(file, folder, ports, asksFirst), port)
-    if (asksFirst) return plain(name, port, proxy, decisions)
-    await decisions.stop()
-    return plain(name, port, proxy)
-  }
-
-const caddy =
-  (file: string, name: string): Start =>
-  async (backendPort, scratch) => {
-    const port = await freePort()
-    const [decisionPort, decisions] = await startDecisionService()
-    const command = caddyCommand(file, join(scratch, 'caddy'), { port, backendPort, decisionPort })
-    const home = join(scratch, 'caddy')
-    const proxy = await startProcess('subject', command, port, {
-      GOMAXPROCS: '1',
-      XDG_DATA_HOME: home,
-      XDG_CONFIG_HOME: home,
-    })
-    return plain(name, port, proxy, decisions)
-  }
+/** Starts what is measured, in front of the application on that port; may write files into the directory. */
+export type Start = (backendPort: number, scratch: string) => Promise<Subject>
 
 export interface Candidate {
   readonly name: string
@@ -171,27 +132,5 @@ export interface Candidate {
   readonly missing: string | null
 }
 
-const peer = (command: string, name: string, make: (file: string) => Start): Candidate => {
-  const file = findCommand(command)
-  return { name, missing: file === null ? command : null, start: make(file ?? command) }
-}
-
-/** All that is measured, in the order of the table. */
-export const candidates = (): readonly Candidate[] => [
-  {
-    name: 'the application alone',
-    missing: null,
-    start: async (backendPort) => plain('the application alone', backendPort),
-  },
-  { name: HTTP_PROXY, missing: null, start: node(HTTP_PROXY, 'http-proxy') },
-  {
-    name: 'http-proxy, kept connections',
-    missing: null,
-    start: node('http-proxy, kept connections', 'http-proxy', 'kept'),
-  },
-  { name: 'undici, bare', missing: null, start: node('undici, bare', 'undici-proxy') },
-  ...[...WAYS, ...CEDAR_WAYS].map((way) => ({ name: way.name, missing: null, start: sallyport(way) })),
-  peer('nginx', 'nginx, bare', (file) => nginx(file, 'nginx, bare', false)),
-  peer('nginx', 'nginx, auth_request', (file) => nginx(file, 'nginx, auth_request', true)),
-  peer('caddy', 'Caddy, forward_auth', (file) => caddy(file, 'Caddy, forward_auth')),
-]
+/** A gateway, which needs nothing that may be missing. */
+export const candidateOf = (way: Way): Candidate => ({ name: way.name, missing: null, start: sallyport(way) })

@@ -1,11 +1,7 @@
-import { createSign, generateKeyPairSync } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-
-const ISSUER = 'https://idp.bench.example'
-const KEY_ID = 'bench-1'
-const LIFE_SECONDS = 3600
+import { createIssuer, ISSUER, SUBJECT } from './issuer.ts'
 
 /** What every request of the bench asks for, so that each subject parses, and the application sees, the same. */
 export const HOST = 'bank.bench.example'
@@ -32,11 +28,18 @@ export interface WorldOptions {
   readonly morePolicies?: number
   /** The engine as the gateway file has it; default Cedar. */
   readonly engine?: string
+  /** The authenticator `staff` as the gateway file has it; default `jwt`, by which `World.token` is taken. */
+  readonly authenticator?: string
+  /** What the listener speaks, to proxies of this machine; default `proxy`. */
+  readonly speaks?: 'forward-auth'
+  /** Further files, by their path. */
+  readonly files?: Readonly<Record<string, string | Buffer>>
   /** Lines for `grants`; default in memory. */
   readonly store?: string
 }
 
 const CEDAR = '{ type: cedar, policies: [../policies/*.cedar], schema: ../policies/bank.cedarschema }'
+const JWT = `{ type: jwt, issuer: ${ISSUER}, audience: bank, jwksFile: jwks.json, algorithms: [ES256], ${SUBJECT} }`
 const IN_MEMORY = 'store: memory, ttl: 5m, maxEntries: 200000, maxBytes: 268435456'
 
 const gatewayFile = ({
@@ -45,17 +48,13 @@ const gatewayFile = ({
   backendPort,
   engine = CEDAR,
   store = IN_MEMORY,
+  authenticator = JWT,
+  speaks,
 }: WorldOptions): string => `version: 1
-listeners: [{ bind: 127.0.0.1:${port} }]
+listeners: [{ bind: 127.0.0.1:${port} ${speaks === undefined ? '' : `, speaks: ${speaks}, trustedProxies: [{ cidrs: [127.0.0.1/32] }]`} }]
 admin: { bind: 127.0.0.1:${adminPort}, token: { env: BENCH_ADMIN_TOKEN } }
 authenticators:
-  staff:
-    type: jwt
-    issuer: ${ISSUER}
-    audience: bank
-    jwksFile: jwks.json
-    algorithms: [ES256]
-    subject: { type: User, id: $claims.sub, properties: { groups: $claims.groups } }
+  staff: ${authenticator}
 engines:
   bank: ${engine}
 grants: { ${store} }
@@ -119,20 +118,18 @@ const moreActions = (count: number): string =>
     ? ''
     : `action ${Array.from({ length: 100 }, (_, at) => `act${2 * at}`).join(', ')} appliesTo { principal: User, resource: Account };\n`
 
-const base64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-
 /** Lays out a bank of so many routes below a new temporary directory. */
 export const layOutWorld = (options: WorldOptions): World => {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: KEY_ID, alg: 'ES256', use: 'sig' }
+  const { jwks, token } = createIssuer()
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
   const files = {
     'config/sallyport.yaml': gatewayFile(options),
     'config/routes/bank.yaml': routeMap(options),
-    'config/jwks.json': JSON.stringify({ keys: [jwk] }),
+    'config/jwks.json': jwks,
     'policies/bank.cedar': POLICIES,
     'policies/more.cedar': morePolicies(options.morePolicies ?? 0) || '// none\n',
     'policies/bank.cedarschema': SCHEMA + moreActions(options.morePolicies ?? 0),
+    ...options.files,
   }
   for (const [path, content] of Object.entries(files)) {
     const file = join(directory, path)
@@ -140,32 +137,13 @@ export const layOutWorld = (options: WorldOptions): World => {
     writeFileSync(file, content)
   }
   mkdirSync(join(directory, 'log'))
-  const header = base64url({ alg: 'ES256', typ: 'JWT', kid: KEY_ID })
-  const now = Math.floor(Date.now() / 1000)
-  let tokens = 0
   const { port, adminPort } = options
   return {
     directory,
     ports: { port, adminPort },
     configurationFile: join(directory, 'config/sallyport.yaml'),
     log: join(directory, 'log/decisions.ndjson'),
-    token: (subject) => {
-      tokens += 1
-      const payload = base64url({
-        iss: ISSUER,
-        aud: 'bank',
-        sub: subject,
-        iat: now,
-        exp: now + LIFE_SECONDS,
-        jti: `t${tokens}`,
-        groups: ['clerks'],
-      })
-      const signed = `${header}.${payload}`
-      const signature = createSign('sha256')
-        .update(signed)
-        .sign({ key: privateKey, dsaEncoding: 'ieee-p1363' })
-      return `${signed}.${signature.toString('base64url')}`
-    },
+    token,
   }
 }
 
