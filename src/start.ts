@@ -58,7 +58,8 @@ export interface Gateway {
 export const startGateway = async (options: StartOptions): Promise<Gateway | NotStarted> => {
   const { file, clock, log } = options
   const estate = createEstate(options)
-  const worker = options.place === undefined ? {} : { worker: options.place.index }
+  const { place } = options
+  const worker = place === undefined ? {} : { worker: place.index, workers: place.count }
   const kept = { share: estate.share, sharedUses: estate.shared.uses }
   const load = (whileWanted?: LoadOptions['whileWanted']) =>
     loadConfiguration(file, { ...options, ...worker, ...kept, ...(whileWanted && { whileWanted }) })

@@ -43,6 +43,8 @@ export interface LoadOptions {
   readonly sharedUses?: SharedUses
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
+  /** How many there are, default one. */
+  readonly workers?: number
   /**
    * Told what was read so far before what takes long; the signal is aborted when the rest is not wanted any more.
    * Then there is no configuration, and no finding about that. Left out: it is wanted.
@@ -160,6 +162,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     share: options.share ?? keptByNobody,
     sharedUses: options.sharedUses ?? NOTHING_SHARED,
     worker: options.worker ?? null,
+    workers: options.workers ?? 1,
     whileWanted: () => {
       wanted.signal = options.whileWanted?.(sourcesOf(files)) ?? UNENDING
       return wanted.signal

@@ -19,6 +19,7 @@ export interface Loading {
   readonly share: Preparation['share']
   readonly sharedUses: SharedUses
   readonly worker: number | null
+  readonly workers: number
   readonly whileWanted: () => AbortSignal
   readonly files: FileStore
   /** @param file says which file is being read when a value is parsed. */

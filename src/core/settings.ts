@@ -69,6 +69,8 @@ export interface Preparation {
   readonly whileWanted?: () => AbortSignal
   /** Number of this process among several workers, each of which keeps files of its own; null or left out: it is the only one. */
   readonly worker?: number | null
+  /** How many there are; left out: one. */
+  readonly workers?: number
   /** Reports a mistake in this entry. */
   readonly report: (problem: Problem) => void
   /** Reports a mistake in another file, such as a policy. */

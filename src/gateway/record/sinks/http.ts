@@ -3,11 +3,12 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { Preparation } from '../../../core/settings.ts'
 import { type CollectorOptions, createCollector } from './collector.ts'
-import { type CourierOptions, createCourier } from './courier.ts'
+import { type Courier, type CourierOptions, createCourier } from './courier.ts'
 import { defineSink } from './define-sink.ts'
 import { checkHttpConfig, type HttpConfig, httpConfig, tokenHeaders } from './http-config.ts'
-import type { BareSink } from './sink.ts'
-import { openSpool, type SpoolOptions } from './spool.ts'
+import { lookForLeftSpools, type SpoolOwner } from './left-spools.ts'
+import { type BareSink, SinkStartError } from './sink.ts'
+import { openSpool, type Spool, type SpoolOptions } from './spool.ts'
 import { pathOfWriter } from './writer-path.ts'
 
 /** The `http` sink: kept on this disk before the request moves on, then sent to a collector in batches. */
@@ -15,46 +16,104 @@ export const http = defineSink({
   type: 'http',
   config: httpConfig,
   prepare: (name, config, preparation) => {
-    const { clock, log, report, worker = null } = preparation
+    const { clock, log, report, worker = null, workers = 1 } = preparation
     checkHttpConfig(config).forEach(report)
     const ca = readAuthorities(config, preparation)
     const folder = pathOfWriter(config.spool, worker)
-    return () => createHttpSink({ name, ...optionsOf(config), folder, ca, clock, log })
+    const owner = { path: config.spool, worker, workers }
+    return () => createHttpSink({ name, ...optionsOf(config), folder, owner, ca, clock, log })
   },
 })
 
 export type HttpSinkOptions = CollectorOptions &
   Omit<CourierOptions, 'spool' | 'collector' | 'random'> &
-  SpoolOptions & { readonly clock: Clock; readonly log: Log }
+  SpoolOptions & {
+    readonly clock: Clock
+    readonly log: Log
+    /** Left out: nobody looks for what other workers have left. */
+    readonly owner?: SpoolOwner
+    readonly lookAfterMs?: number
+  }
 
-/** Opens the spool and goes on with what is in it. Throws `SinkStartError`. */
+/** A lock that is not touched for five seconds has no holder. */
+const LOOK_AFTER_MS = 6000
+
+interface Delivering {
+  readonly spool: Spool
+  readonly courier: Courier
+}
+
+/** Opens the spool and goes on with what is in it, and in those of workers that are no more. Throws `SinkStartError`. */
 export const createHttpSink = (options: HttpSinkOptions): BareSink => {
-  const spool = openSpool(options)
-  const courier = createCourier({ ...options, spool, collector: createCollector(options) })
+  const { name, folder, log } = options
+  const own = deliver(options, openSpool(options))
+  const all = [own]
+  const stopLooking = lookFor(options, (left) => all.push(left))
+  const sum = (read: (each: Delivering) => number): number =>
+    all.reduce((total, each) => total + read(each), 0)
   return {
-    name: options.name,
+    name,
     write: (line) => {
-      const failed = spool.append(Buffer.from(`${line}\n`))
+      const failed = own.spool.append(Buffer.from(`${line}\n`))
       if (failed !== null) return { failed }
-      courier.noted()
+      own.courier.noted()
       return true
     },
-    flush: courier.flush,
-    close: () => {
-      courier.close()
-      spool.close()
+    flush: async (signal) => {
+      await Promise.all(all.map(({ courier }) => courier.flush(signal)))
     },
-    delivery: () => {
-      const { records, bytes } = spool.waiting()
-      return {
-        delivered: courier.delivered(),
-        refused: courier.refused(),
-        spoolRecords: records,
-        spoolBytes: bytes,
-        lastError: courier.lastError(),
+    close: () => {
+      stopLooking()
+      const spoolRecords = sum(({ spool }) => spool.waiting().records)
+      for (const { spool, courier } of all.splice(0)) {
+        courier.close()
+        spool.close()
+      }
+      if (spoolRecords > 0) log.warn({ sink: name, spool: folder, spoolRecords }, 'records stay in the spool')
+    },
+    delivery: () => ({
+      delivered: sum(({ courier }) => courier.delivered()),
+      refused: sum(({ courier }) => courier.refused()),
+      spoolRecords: sum(({ spool }) => spool.waiting().records),
+      spoolBytes: sum(({ spool }) => spool.waiting().bytes),
+      lastError: own.courier.lastError(),
+    }),
+  }
+}
+
+const deliver = (options: HttpSinkOptions, spool: Spool): Delivering => ({
+  spool,
+  courier: createCourier({ ...options, spool, collector: createCollector(options) }),
+})
+
+const lookFor = (options: HttpSinkOptions, found: (left: Delivering) => void): (() => void) => {
+  const { name, owner, log, lookAfterMs = LOOK_AFTER_MS } = options
+  if (owner === undefined) return () => undefined
+  return lookForLeftSpools({
+    ...owner,
+    afterMs: lookAfterMs,
+    onOwn: (folder) => {
+      try {
+        // It was looked at for long enough whether somebody holds it.
+        const spool = openSpool({ ...options, folder, staleAfterMs: 0 })
+        const spoolRecords = spool.waiting().records
+        log.warn(
+          { sink: name, spool: folder, spoolRecords },
+          'a worker that is no more has left records, which are sent now',
+        )
+        found(deliver(options, spool))
+      } catch (error) {
+        if (!(error instanceof SinkStartError)) throw error
+        log.error(
+          { sink: name, spool: folder, failed: error.message },
+          'records that a worker has left cannot be sent',
+        )
       }
     },
-  }
+    onStrange: (folder) => {
+      log.warn({ sink: name, spool: folder }, 'records wait in a spool that no sink has')
+    },
+  })
 }
 
 const optionsOf = (

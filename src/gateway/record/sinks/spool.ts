@@ -42,6 +42,8 @@ export interface SpoolOptions {
   readonly fsync: boolean
   readonly clock: Clock
   readonly log: Log
+  /** See `lockFile`. */
+  readonly staleAfterMs?: number
 }
 
 const MOST_SEGMENT_BYTES = 8 << 20
@@ -52,7 +54,7 @@ const TIDY_BYTES = 1 << 20
 /** Opens a spool and goes on where it was left. Throws `SinkStartError`; `SinkInUseError` when it has another writer. */
 export const openSpool = (options: SpoolOptions): Spool => {
   const { folder, maxBytes, log } = options
-  const lock = lockSpool(folder)
+  const lock = lockSpool(options)
   const opened = releasingOnError(lock, () => openSegments(options))
   let { segments, cursor } = opened
   const segmentBytes = Math.min(MOST_SEGMENT_BYTES, Math.max(1, Math.floor(maxBytes / SEGMENTS)))
@@ -185,13 +187,13 @@ interface Opened {
   readonly cursor: SpoolCursor
 }
 
-const lockSpool = (folder: string): FileLock => {
+const lockSpool = ({ folder, staleAfterMs }: SpoolOptions): FileLock => {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o750 })
   } catch (error) {
     throw new SinkStartError(`the spool ${folder} cannot be made: ${errorCode(error)}`, { cause: error })
   }
-  return lockFile(join(folder, 'spool'))
+  return lockFile(join(folder, 'spool'), staleAfterMs === undefined ? {} : { staleAfterMs })
 }
 
 const releasingOnError = <T>(lock: FileLock, step: () => T): T => {
