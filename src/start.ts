@@ -60,7 +60,7 @@ export const startGateway = async (options: StartOptions): Promise<Gateway | Not
   const estate = createEstate(options)
   const { place } = options
   const worker = place === undefined ? {} : { worker: place.index, workers: place.count }
-  const kept = { share: estate.share, sharedUses: estate.shared.uses }
+  const kept = { share: estate.share, sharedUses: estate.shared.uses, sharedValues: estate.shared.values }
   const load = (whileWanted?: LoadOptions['whileWanted']) =>
     loadConfiguration(file, { ...options, ...worker, ...kept, ...(whileWanted && { whileWanted }) })
   const listeners = new Set<(outcome: ReloadOutcome) => void>()

@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
 import type { Preparation } from '../core/settings.ts'
 import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
+import { NO_SHARED_VALUES, type SharedValues } from '../core/shared-values.ts'
 import { checkResources } from '../gateway/authenticate/resource-metadata.ts'
 import { tellAskedRoutes } from './checks/asked-routes.ts'
 import { checkConfinement, checkConfinementEntry } from './checks/confinement.ts'
@@ -11,6 +12,7 @@ import { checkListeners } from './checks/listeners.ts'
 import { checkNames } from './checks/names.ts'
 import { checkCompleteness } from './checks/route-completeness.ts'
 import { checkRouteNames } from './checks/route-names.ts'
+import { checkSharedSessions } from './checks/shared-sessions.ts'
 import { checkWorkers, workerCount } from './checks/workers.ts'
 import { compileDrafts } from './compile-routes.ts'
 import type { Configuration, LoadResult } from './configuration.ts'
@@ -41,6 +43,8 @@ export interface LoadOptions {
   readonly share?: Preparation['share']
   /** What all gateways remember together; by default nothing is. */
   readonly sharedUses?: SharedUses
+  /** What all gateways keep together; default nothing. */
+  readonly sharedValues?: SharedValues
   /** Number of this process among several; left out: it is the only one. */
   readonly worker?: number
   /** How many there are, default one. */
@@ -75,6 +79,7 @@ const loadParts = async (
   checkListeners(gateway)
   checkResources(gateway.protectedResources, below(source, []))
   checkWorkers(gateway)
+  checkSharedSessions(gateway)
   gateway.routes.forEach(checkConfinementEntry)
   const maps = readRouteMaps(loading, gateway)
   checkNames(gateway, maps)
@@ -161,6 +166,7 @@ export const loadConfiguration = async (file: string, options: LoadOptions): Pro
     log,
     share: options.share ?? keptByNobody,
     sharedUses: options.sharedUses ?? NOTHING_SHARED,
+    sharedValues: options.sharedValues ?? NO_SHARED_VALUES,
     worker: options.worker ?? null,
     workers: options.workers ?? 1,
     whileWanted: () => {

@@ -5,6 +5,7 @@ import type { Finding, Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Preparation, Settings } from '../core/settings.ts'
 import type { SharedUses } from '../core/shared-uses.ts'
+import type { SharedValues } from '../core/shared-values.ts'
 import { compileClaims } from '../gateway/bind/claims.ts'
 import type { FileStore } from './file-store.ts'
 import { below, type Part } from './parse-part.ts'
@@ -18,6 +19,7 @@ export interface Loading {
   readonly log: Log
   readonly share: Preparation['share']
   readonly sharedUses: SharedUses
+  readonly sharedValues: SharedValues
   readonly worker: number | null
   readonly workers: number
   readonly whileWanted: () => AbortSignal
@@ -50,7 +52,7 @@ export const createPreparation = (
   source: YamlSource,
   entry: Problem['path'],
 ): EntryPreparation => {
-  const { clock, log, share, sharedUses, worker, files, whileWanted } = loading
+  const { clock, log, share, sharedUses, sharedValues, worker, files, whileWanted } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
@@ -96,6 +98,7 @@ export const createPreparation = (
     compileClaims: compileTemplate,
     share,
     sharedUses,
+    sharedValues,
     worker,
     whileWanted,
     report,

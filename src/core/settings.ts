@@ -6,6 +6,7 @@ import type { Finding, Problem } from './problem.ts'
 import type { Refusal } from './refusals.ts'
 import type { Secret } from './secret.ts'
 import type { SharedUses } from './shared-uses.ts'
+import type { SharedValues } from './shared-values.ts'
 
 /**
  * The scalar types of a configuration file, bound to the file that is being read.
@@ -62,6 +63,8 @@ export interface Preparation {
   readonly share: <T extends Closable>(key: string, create: () => T) => Shared<T>
   /** What all gateways remember together; left out: nothing is. */
   readonly sharedUses?: SharedUses
+  /** What all gateways keep together; left out: nothing is. */
+  readonly sharedValues?: SharedValues
   /**
    * To be called when all files are read and the rest takes long: aborted once nobody wants it any more, such as when
    * one of those files was edited again. Left out: it is wanted to the end.

@@ -2,14 +2,17 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
 import type { Log } from '../core/log.ts'
 import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
+import { NO_SHARED_VALUES, type SharedValues } from '../core/shared-values.ts'
 import { createRedisLink, type RedisLink } from '../gateway/decide/redis/link.ts'
 import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
 import { createRedisUses, type RedisUses } from '../gateway/decide/redis/uses.ts'
+import { createRedisValues } from '../gateway/decide/redis/values.ts'
 import type { PreparedFeed, Revocations } from './revocations.ts'
 
 /** What gateways remember together besides grants and marks: one all the life of the process, whatever Redis is behind it. */
 export interface SharedState {
   readonly uses: SharedUses
+  readonly values: SharedValues
   /** Connects to what a configuration names, beside what is there. A Redis out of reach is gone on without. */
   readonly prepare: (redis: RedisSettings | null) => Promise<PreparedFeed>
   readonly close: () => void
@@ -18,6 +21,7 @@ export interface SharedState {
 interface Open {
   readonly link: RedisLink
   readonly uses: RedisUses
+  readonly values: SharedValues
   readonly timeoutMs: number
 }
 
@@ -30,7 +34,15 @@ export const createSharedState = ({ log }: { readonly log: Log }): SharedState =
   let running = ''
   let current: Open | null = null
   const uses = (): SharedUses => current?.uses ?? NOTHING_SHARED
+  const values = (): SharedValues => current?.values ?? NO_SHARED_VALUES
   return {
+    values: {
+      read: (...read) => values().read(...read),
+      write: (...written) => values().write(...written),
+      remove: (...removed) => values().remove(...removed),
+      claim: (...claimed) => values().claim(...claimed),
+      release: (...released) => values().release(...released),
+    },
     uses: {
       use: (...use) => uses().use(...use),
       wasUsed: (...use) => uses().wasUsed(...use),
@@ -85,7 +97,8 @@ export const prepareShared = async (
 const open = (redis: RedisSettings, log: Log): Open => {
   const timeoutMs = redis.commandTimeoutMs
   const link = createRedisLink(redis, { timeoutMs, name: 'uses', log })
-  return { link, timeoutMs, uses: createRedisUses({ link, keyPrefix: redis.keyPrefix }) }
+  const place = { link, keyPrefix: redis.keyPrefix }
+  return { link, timeoutMs, uses: createRedisUses(place), values: createRedisValues(place) }
 }
 
 // Requests may be waiting for an answer of it.

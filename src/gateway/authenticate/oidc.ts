@@ -3,6 +3,7 @@ import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Shared } from '../../core/settings.ts'
+import { NO_SHARED_VALUES } from '../../core/shared-values.ts'
 import {
   type AuthenticatorBody,
   badCredential,
@@ -23,10 +24,13 @@ import { LOGIN_PATH, type OidcParts } from './oidc/parts.ts'
 import { createPendingLogins } from './oidc/pending-logins.ts'
 import { createOidcProvider } from './oidc/provider.ts'
 import { isProviderFailure, refusalOf } from './oidc/provider-failure.ts'
+import { createRefresh, type Refresh } from './oidc/refresh.ts'
 import { createRenewal } from './oidc/renewal.ts'
 import { createSealer, deriveSecret, makeSecret, type Sealer, sealingPurpose } from './oidc/sealing.ts'
-import { endOfUseMs, identityOf, type Session, sessionProblem } from './oidc/session.ts'
+import { endOfUseMs, identityOf, type Session, type SessionLimits, sessionProblem } from './oidc/session.ts'
 import { cookieStore } from './oidc/session-store.ts'
+import { createSharedRenewal } from './oidc/shared-renewal.ts'
+import { sharedStore } from './oidc/shared-store.ts'
 import { transportProblem } from './provider.ts'
 import { publishedKeys } from './published-keys.ts'
 import { writeSessionCookie } from './session-cookies.ts'
@@ -55,6 +59,10 @@ export const oidc = defineAuthenticator({
       people: peopleOf(config.issuer, mapping, prefix),
     }
     const secrets = secretsOf(config)
+    if (config.session.store === 'redis' && secrets === null) {
+      const message = 'sessions that are shared need a key that is: give the authenticator "secrets"'
+      preparation.report({ path: ['session', 'store'], message })
+    }
     return {
       description,
       create: () => createOidc({ name, cookie, config, secrets, toSubject, preparation }),
@@ -135,14 +143,15 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
     parameters: config.parameters ?? {},
     clockToleranceMs: config.clockTolerance,
   })
-  const store = cookieStore(name, sealers.value('session'))
   const limits = { idleMs: config.session.idle, lifetimeMs: config.session.lifetime }
   const refreshBeforeMs = config.session.refreshBefore
+  const refresh = createRefresh({ provider, refreshBeforeMs, clock })
+  const { store, renewal } = keeperOf(ingredients, sealers.value('session'), { limits, refresh })
   const parts: OidcParts = {
     ...{ name, cookie, issuer, clientId, limits, refreshBeforeMs, toSubject, provider, store, clock, log },
     afterLogout: config.afterLogout ?? null,
     logins: createPendingLogins(name, cookie, sealers.value('login')),
-    renewal: createRenewal({ provider, store, limits, refreshBeforeMs, clock }),
+    renewal,
     ended: ended.value,
     checkLogoutToken: createLogoutTokenCheck({
       ...{ authenticator: name, issuer, clientId, clock, keys: keys.value },
@@ -172,6 +181,26 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
       provider.close()
     },
   }
+}
+
+/** Where sessions are kept, and how they are renewed there. */
+const keeperOf = (
+  { name, config, preparation }: Ingredients,
+  sealer: Sealer,
+  { limits, refresh }: { readonly limits: SessionLimits; readonly refresh: Refresh },
+): Pick<OidcParts, 'store' | 'renewal'> => {
+  const { clock, sharedValues: values = NO_SHARED_VALUES } = preparation
+  const { issuer, clientId, timeout: timeoutMs } = config
+  if (config.session.store === 'cookie') {
+    const store = cookieStore(name, sealer)
+    return { store, renewal: createRenewal({ refresh, store, limits, clock }) }
+  }
+  const purpose = sealingPurpose('session', { name, issuer, clientId })
+  const store = sharedStore({ authenticator: name, purpose, sealer, values, limits, clock })
+  const renewal = createSharedRenewal({
+    ...{ authenticator: name, purpose, store, values, refresh, limits, clock, timeoutMs },
+  })
+  return { store, renewal }
 }
 
 type SealerFor = (what: 'session' | 'login') => Sealer

@@ -19,6 +19,12 @@ export const parameterProblem = (name: string): string | null =>
 const sessionFields = (s: Settings) =>
   z
     .strictObject({
+      store: z
+        .enum(['cookie', 'redis'])
+        .default('cookie')
+        .describe(
+          'Where sessions are kept, sealed: cookie is the browser itself; redis the Redis of grants.store, the browser having a handle only. Default cookie.',
+        ),
       idle: s
         .duration({ minMs: MINUTE_MS, maxMs: 30 * DAY_MS })
         .prefault('1h')

@@ -25,6 +25,7 @@ export const endSession = async (
   const header = headerValues(request.headers, 'cookie').join('; ')
   const value = readSessionCookie(header, cookie, request)
   const session = value === null ? null : await store.load(value)
+  if (value !== null) await store.remove(value)
   if (!isSession(session)) return { session: null, header, endings: [] }
   ended.add('id', session.id, nowMs)
   const untilMs = endOfLifeMs(session, limits)

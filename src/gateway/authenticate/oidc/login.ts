@@ -7,7 +7,7 @@ import { CALLBACK_PATH, LOGIN_PATH, type OidcParts } from './parts.ts'
 import type { PendingLogin } from './pending-logins.ts'
 import type { Tokens } from './provider.ts'
 import { isProviderFailure, refusalOf } from './provider-failure.ts'
-import { tokenTimes } from './renewal.ts'
+import { tokenTimes } from './refresh.ts'
 import { returnTarget } from './return-target.ts'
 import { endOfUseMs, identityOf, type Session } from './session.ts'
 

@@ -14,6 +14,8 @@ export interface SessionStore {
   readonly save: (session: Session, before: string | null) => Promise<string | Refusal>
   /** @param value what the browser has of it. @returns null when it is no session. */
   readonly load: (value: string) => Promise<Session | null | Refusal>
+  /** Forgets it, where anything is kept besides what the browser has. */
+  readonly remove: (value: string) => Promise<void>
 }
 
 /** Keeps sessions in the browser itself, sealed. */
@@ -31,6 +33,7 @@ export const cookieStore = (authenticator: string, sealer: Sealer): SessionStore
     const json = await sealer.open(value)
     return json === null ? null : parseSession(json)
   },
+  remove: () => Promise.resolve(),
 })
 
 export const isSession = (loaded: Session | Refusal | null): loaded is Session =>

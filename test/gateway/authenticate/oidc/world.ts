@@ -29,7 +29,13 @@ export interface SeenRequest {
   readonly user: string
 }
 
-const gatewayConfig = (issuer: string, backend: string, more: string, listeners = ''): string => `
+const gatewayConfig = (
+  issuer: string,
+  backend: string,
+  more: string,
+  listeners = '',
+  settings = '',
+): string => `
 version: 1
 listeners: [{ bind: 127.0.0.1:0 }${listeners}]
 admin: { bind: 127.0.0.1:0, token: { env: ADMIN_TOKEN } }
@@ -45,6 +51,7 @@ engines:
 audit: [{ type: file, path: ../log/decisions.ndjson }]
 upstreams: { bank: { url: "${backend}" } }
 routes: [routes/*.yaml]
+${settings}
 `
 
 const ROUTES = `
@@ -60,6 +67,10 @@ routes:
 export interface OidcWorldOptions {
   /** More listeners, each with a comma before it. */
   readonly listeners?: string
+  /** More lines of the gateway's file. */
+  readonly settings?: string
+  /** More files, by path. */
+  readonly files?: Readonly<Record<string, string>>
   /** More lines of the authenticator, indented by four blanks. */
   readonly authenticator?: string
   readonly provider?: Configuration
@@ -89,10 +100,12 @@ export const startOidcWorld = async (options: OidcWorldOptions = {}): Promise<Oi
         backend.url,
         options.authenticator ?? '',
         options.listeners,
+        options.settings,
       ),
       'config/routes/bank.yaml': options.routes ?? ROUTES,
       'policies/bank.cedar': options.policy ?? 'permit (principal, action, resource);',
       'log/.keep': '',
+      ...options.files,
     },
     {
       env: { OIDC_SECRET: CLIENT_SECRET, ADMIN_TOKEN: 'a-token-for-the-admin-port', ...options.env },

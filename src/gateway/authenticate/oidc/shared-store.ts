@@ -1,0 +1,66 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { Clock } from '../../../core/clock.ts'
+import { refuse } from '../../../core/refusals.ts'
+import type { SharedValues } from '../../../core/shared-values.ts'
+import type { Sealer } from './sealing.ts'
+import { endOfUseMs, parseSession, type SessionLimits, sessionJson } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+
+export interface SharedStoreOptions {
+  readonly authenticator: string
+  /** Tells the sessions of one authenticator and provider from those of others. */
+  readonly purpose: string
+  readonly sealer: Sealer
+  readonly values: SharedValues
+  readonly limits: SessionLimits
+  readonly clock: Clock
+}
+
+const KIND = 'session'
+const HANDLE = /^[A-Za-z0-9_-]{43}$/
+
+/** What a handle is kept under: whoever reads the Redis learns no handle. */
+export const keyOfHandle = (purpose: string, handle: string): string =>
+  hash('sha256', `${purpose} ${handle}`, 'base64url')
+
+/**
+ * Keeps sessions where all gateways see them, sealed, and in the browser nothing but a handle.
+ *
+ * What was sealed for one handle is good for no other: whoever can write there cannot give a session to somebody
+ * else. A session that was removed is not written again by somebody who had read it before.
+ */
+export const sharedStore = (options: SharedStoreOptions): SessionStore => {
+  const { authenticator, purpose, sealer, values, limits, clock } = options
+  const unavailable = refuse(
+    'authenticate',
+    'authenticator_unavailable',
+    `${authenticator}: the Redis that keeps the sessions cannot be reached`,
+  )
+  return {
+    save: async (session, before) => {
+      const handle = before ?? randomBytes(32).toString('base64url')
+      const key = keyOfHandle(purpose, handle)
+      const value = await sealer.seal({ ...sessionJson(session), key })
+      const forMs = endOfUseMs(session, limits) - clock.nowMs()
+      const written = await values.write(
+        { kind: KIND, key, value, forMs },
+        before === null ? 'new' : 'replace',
+      )
+      if (written === 'written') return handle
+      if (written === 'unavailable') return unavailable
+      return refuse('authenticate', 'unauthenticated', `${authenticator}: the session was ended meanwhile`)
+    },
+    load: async (handle) => {
+      if (!HANDLE.test(handle)) return null
+      const key = keyOfHandle(purpose, handle)
+      const read = await values.read(KIND, key)
+      if (read === 'unavailable') return unavailable
+      const json = read.value === null ? null : await sealer.open(read.value)
+      return json === null || json.key !== key ? null : parseSession(json)
+    },
+    remove: async (handle) => {
+      // What cannot be removed now is refused by its mark, and ends by itself.
+      if (HANDLE.test(handle)) await values.remove(KIND, keyOfHandle(purpose, handle))
+    },
+  }
+}

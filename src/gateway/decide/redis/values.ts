@@ -1,0 +1,56 @@
+import type { SharedValues } from '../../../core/shared-values.ts'
+import type { RedisLink } from './link.ts'
+
+/** Deletes a key that still holds this. One step, as it may have become somebody else's in between. */
+const RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+/** Keeps values, and who holds what, as keys of a Redis that end by themselves. */
+export const createRedisValues = ({
+  link,
+  keyPrefix,
+}: {
+  readonly link: Pick<RedisLink, 'call'>
+  readonly keyPrefix: string
+}): SharedValues => {
+  const keyOf = (kind: string, key: string): string => `${keyPrefix}v:${kind}:${key}`
+  const claimOf = (kind: string, key: string): string => `${keyPrefix}c:${kind}:${key}`
+  const lifeOf = (forMs: number): number => Math.max(1, Math.ceil(forMs))
+  return {
+    read: async (kind, key) => {
+      try {
+        const reply = await link.call('GET', keyOf(kind, key))
+        return reply === null || typeof reply === 'string' ? { value: reply } : 'unavailable'
+      } catch {
+        return 'unavailable'
+      }
+    },
+    write: async ({ kind, key, value, forMs }, how) => {
+      const condition = how === 'new' ? 'NX' : 'XX'
+      try {
+        const reply = await link.call('SET', keyOf(kind, key), value, condition, 'PX', lifeOf(forMs))
+        return reply === 'OK' ? 'written' : reply === null ? 'absent' : 'unavailable'
+      } catch {
+        return 'unavailable'
+      }
+    },
+    remove: (kind, key) =>
+      link.call('DEL', keyOf(kind, key)).then(
+        () => true,
+        () => false,
+      ),
+    claim: async (kind, key, owner, forMs) => {
+      try {
+        const reply = await link.call('SET', claimOf(kind, key), owner, 'NX', 'PX', lifeOf(forMs))
+        return reply === 'OK' ? 'mine' : reply === null ? 'taken' : 'unavailable'
+      } catch {
+        // It may be taken all the same, and ends by itself.
+        return 'unavailable'
+      }
+    },
+    release: (kind, key, owner) =>
+      link.call('EVAL', RELEASE, 1, claimOf(kind, key), owner).then(
+        () => undefined,
+        () => undefined,
+      ),
+  }
+}
