@@ -2,7 +2,6 @@ import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { AskedReplay, RefusedReplay } from '../../admin/admin-deps.ts'
 import type { Configuration } from '../../config/configuration.ts'
-import { loadConfiguration } from '../../config/load.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { StartOptions } from '../options.ts'
 import type { BatchResult } from './replay-batch.ts'
@@ -37,21 +36,19 @@ export const replayOwnLog = async (
     instead.set(path, content)
   }
   const { file, env } = options
-  const { configuration, findings } = await loadConfiguration(file, { ...options, instead })
-  if (configuration === null) return { findings }
   const lines = await endOf(log, asked.bytes)
   const results: BatchResult[] = []
-  const threads = inThreads(1, { file, env: { ...env }, wantsIds: true, instead }, (each) =>
-    results.push(each),
-  )
-  signal.addEventListener('abort', threads.stop, { once: true })
+  let configVersion: string
   try {
-    if (lines.length > 0) await threads.give(lines)
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
-  try {
-    await threads.end()
+    const settings = { file, env: { ...env }, wantsIds: true, instead }
+    const opened = await inThreads(1, settings, (each) => results.push(each), signal)
+    if ('findings' in opened) return opened
+    configVersion = opened.configVersion
+    try {
+      if (lines.length > 0) await opened.threads.give(lines)
+    } finally {
+      await opened.threads.end()
+    }
   } catch (error) {
     if (!signal.aborted) throw error
     return { refused: 'it takes too long: ask for fewer bytes of the log' }
@@ -66,7 +63,7 @@ export const replayOwnLog = async (
     // Plain data, which its interface cannot say.
     ...(tallying.result() as unknown as JsonObject),
     bytes: lines.length,
-    configVersion: configuration.version,
+    configVersion,
   }
 }
 

@@ -4,11 +4,10 @@ import type { Finding } from '../../core/problem.ts'
 import { errorCode } from '../../gateway/record/error-code.ts'
 import { listParts } from '../../gateway/record/sinks/log-parts.ts'
 import type { StartOptions } from '../options.ts'
-import { openDraft } from './draft.ts'
 import { readBatches } from './read-batches.ts'
 import type { BatchResult } from './replay-batch.ts'
 import { createTallying, type Tally } from './tally.ts'
-import { inThisThread, inThreads } from './threads.ts'
+import { inThreads } from './threads.ts'
 import { OUTCOMES, type Outcome } from './verdict.ts'
 
 export interface ReplayOptions extends StartOptions {
@@ -46,8 +45,6 @@ export const replay = async (
 ): Promise<Replay | UnreadableLog | { readonly findings: readonly Finding[] }> => {
   const files = filesOf(options.logs)
   if ('unreadable' in files) return files
-  const draft = await openDraft(options)
-  if ('findings' in draft) return draft
   const { wantsIds, env } = options
   const tallying = createTallying()
   const ids = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, []])) as unknown as Record<
@@ -62,11 +59,13 @@ export const replay = async (
   }
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const count = Math.min(options.threads ?? availableParallelism(), MAX_THREADS)
-  const { configuration } = draft
-  const threads =
+  // What decides is large, and is loaded here only where it decides here.
+  const opened =
     totalBytes < WORTH_THREADS_BYTES || count < 1
-      ? inThisThread(draft, wantsIds, take)
-      : inThreads(count, { file: options.file, env: { ...env }, wantsIds }, take)
+      ? await (await import('./in-this-thread.ts')).inThisThread(options, wantsIds, take)
+      : await inThreads(count, { file: options.file, env: { ...env }, wantsIds }, take)
+  if ('findings' in opened) return opened
+  const { threads, configVersion } = opened
   let reading = ''
   let readBytes = 0
   const onBytes = (read: number): void => {
@@ -84,12 +83,11 @@ export const replay = async (
     return { unreadable: reading, code }
   } finally {
     await threads.end()
-    await draft.close()
   }
   return {
     ...tallying.result(),
     files: files.map(({ path }) => path),
-    configVersion: configuration.version,
+    configVersion,
     ids: wantsIds ? ids : null,
   }
 }

@@ -1,26 +1,23 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import type { Draft } from './draft.ts'
-import { type BatchResult, replayBatch } from './replay-batch.ts'
-import type { WorkerSettings } from './worker.ts'
+import type { Finding } from '../../core/problem.ts'
+import type { BatchResult } from './replay-batch.ts'
+import type { Opened, WorkerSettings } from './worker.ts'
 
 /** Where pieces of a log are decided again. */
 export interface Threads {
   /** Resolves as soon as somebody has taken the lines, which then belong to him. */
   readonly give: (lines: Buffer) => Promise<void>
-  /** Resolves when all that was given is done. Rejects with what went wrong in a thread. */
+  /** Resolves when all that was given is done. Rejects with what went wrong in a thread, or because it was stopped. */
   readonly end: () => Promise<void>
-  /** Gives up. */
-  readonly stop: () => void
 }
 
-type OnResult = (result: BatchResult) => void
+/** Threads that can decide, or what is wrong with the draft. */
+export type OpenedThreads =
+  | { readonly threads: Threads; readonly configVersion: string }
+  | { readonly findings: readonly Finding[] }
 
-/** In this thread, for what is not worth more. */
-export const inThisThread = (draft: Draft, wantsIds: boolean, onResult: OnResult): Threads => ({
-  give: async (lines) => onResult(await replayBatch(lines, draft.decideAgain, wantsIds)),
-  end: async () => undefined,
-  stop: () => undefined,
-})
+export type OnResult = (result: BatchResult) => void
 
 /** Batches that wait in front of a thread, besides the one that it is at. */
 const AHEAD = 1
@@ -32,19 +29,37 @@ interface Thread {
   outstanding: number
 }
 
-/** In so many threads, each with a draft of its own. */
-export const inThreads = (count: number, settings: WorkerSettings, onResult: OnResult): Threads => {
+/**
+ * In so many threads, each with a draft of its own; the one that asks for them need not load it.
+ *
+ * One thread looks at the draft before there are others.
+ *
+ * @param signal gives up.
+ */
+export const inThreads = async (
+  count: number,
+  settings: WorkerSettings,
+  onResult: OnResult,
+  signal?: AbortSignal,
+): Promise<OpenedThreads> => {
   let failure: Error | null = null
   let wake: () => void = () => undefined
-  const threads = Array.from({ length: count }, (): Thread => {
+  const openings: Opened[] = []
+  const start = (): Thread => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: settings,
       resourceLimits: HEAP,
     })
     const thread = { worker, outstanding: 0 }
-    worker.on('message', (result: BatchResult) => {
-      thread.outstanding -= 1
-      onResult(result)
+    worker.on('message', (said: { readonly opened: Opened } | { readonly result: BatchResult }) => {
+      if ('result' in said) {
+        thread.outstanding -= 1
+        onResult(said.result)
+      } else if (openings.length > 0 && !isDeepStrictEqual(said.opened, openings[0])) {
+        failure ??= new Error('the draft changed while it was read')
+      } else {
+        openings.push(said.opened)
+      }
       wake()
     })
     worker.on('error', (error) => {
@@ -52,7 +67,7 @@ export const inThreads = (count: number, settings: WorkerSettings, onResult: OnR
       wake()
     })
     return thread
-  })
+  }
   const until = async (isSo: () => boolean): Promise<void> => {
     while (!isSo()) {
       if (failure !== null) throw failure
@@ -62,9 +77,31 @@ export const inThreads = (count: number, settings: WorkerSettings, onResult: OnR
     }
     if (failure !== null) throw failure
   }
+  const stop = (): void => {
+    failure ??= new Error('stopped')
+    wake()
+  }
+  signal?.addEventListener('abort', stop, { once: true })
+  const threads = [start()]
+  const terminate = async (): Promise<void> => {
+    signal?.removeEventListener('abort', stop)
+    await Promise.all(threads.map(({ worker }) => worker.terminate()))
+  }
+  try {
+    await until(() => openings.length > 0)
+  } catch (error) {
+    await terminate()
+    throw error
+  }
+  const [opened] = openings
+  if (opened === undefined || 'findings' in opened) {
+    await terminate()
+    return { findings: opened?.findings ?? [] }
+  }
+  while (threads.length < count) threads.push(start())
   const leastBusy = (): Thread | undefined =>
     threads.toSorted((left, right) => left.outstanding - right.outstanding)[0]
-  return {
+  const made: Threads = {
     give: async (lines) => {
       await until(() => (leastBusy()?.outstanding ?? 0) <= AHEAD)
       const thread = leastBusy()
@@ -74,16 +111,13 @@ export const inThreads = (count: number, settings: WorkerSettings, onResult: OnR
       const bytes = new Uint8Array(lines)
       thread.worker.postMessage(bytes, [bytes.buffer])
     },
-    stop: () => {
-      failure ??= new Error('stopped')
-      wake()
-    },
     end: async () => {
       try {
         await until(() => threads.every(({ outstanding }) => outstanding === 0))
       } finally {
-        await Promise.all(threads.map(({ worker }) => worker.terminate()))
+        await terminate()
       }
     },
   }
+  return { threads: made, configVersion: opened.configVersion }
 }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
+import type { Finding } from '../../core/problem.ts'
 import { openDraft } from './draft.ts'
 import { replayBatch } from './replay-batch.ts'
 
@@ -13,6 +14,9 @@ export interface WorkerSettings {
   readonly instead?: ReadonlyMap<string, string>
 }
 
+/** What a thread says first: it can decide, or what is wrong with the draft. Plain data. */
+export type Opened = { readonly configVersion: string } | { readonly findings: readonly Finding[] }
+
 const silent = (): void => undefined
 const log: Log = { debug: silent, info: silent, warn: silent, error: silent }
 
@@ -22,7 +26,11 @@ const run = async (): Promise<void> => {
   // What `startReplay` gives.
   const { file, env, wantsIds, instead } = workerData as WorkerSettings
   const draft = await openDraft({ file, env, clock: systemClock, log, ...(instead && { instead }) })
-  if ('findings' in draft) throw new Error('the draft changed while it was read')
+  if ('findings' in draft) {
+    port.postMessage({ opened: { findings: draft.findings } satisfies Opened })
+    return port.close()
+  }
+  port.postMessage({ opened: { configVersion: draft.configuration.version } satisfies Opened })
   let turn: Promise<void> = Promise.resolve()
   port.on('message', (bytes: Uint8Array | null) => {
     turn = turn.then(async () => {
@@ -32,7 +40,7 @@ const run = async (): Promise<void> => {
         return
       }
       const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      port.postMessage(await replayBatch(lines, draft.decideAgain, wantsIds))
+      port.postMessage({ result: await replayBatch(lines, draft.decideAgain, wantsIds) })
     })
   })
 }
