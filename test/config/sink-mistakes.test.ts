@@ -30,6 +30,14 @@ const MISTAKES: Readonly<Record<string, readonly [sink: string, says: RegExp]>> 
     '{ type: http, url: "https://logs.example.com/in", spool: spool, tls: { caFile: keys.yaml } }',
     /:13:84: error: .*certificates as PEM/,
   ],
+  'a certificate without its key': [
+    '{ type: http, url: "https://logs.example.com/in", spool: spool, tls: { certFile: keys.yaml } }',
+    /:13:74: error: .*belong together/,
+  ],
+  'a certificate that is none': [
+    '{ type: http, url: "https://logs.example.com/in", spool: spool, tls: { certFile: keys.yaml, keyFile: keys.yaml } }',
+    /:13:86: error: .*certificate as PEM/,
+  ],
   'tls where there is none': [
     '{ type: http, url: "http://127.0.0.1:9/in", spool: spool, tls: { serverName: a } }',
     /:13:63: error: .*tls with a url that is not https/,

@@ -38,10 +38,16 @@ export interface CollectorOptions {
   /** Default: any. */
   readonly port?: number
   readonly tls?: TestCertificate
+  /** PEM of who vouches for gateways; they have to show a certificate then. */
+  readonly clientCa?: string
 }
 
 /** Starts a collector of decision records that can be made to misbehave. */
-export const startCollector = async ({ port = 0, tls }: CollectorOptions = {}): Promise<TestCollector> => {
+export const startCollector = async ({
+  port = 0,
+  tls,
+  clientCa,
+}: CollectorOptions = {}): Promise<TestCollector> => {
   const batches: ReceivedBatch[] = []
   const taken: string[] = []
   let choose: (batch: ReceivedBatch) => Behaviour = () => ({ kind: 'take' })
@@ -57,7 +63,9 @@ export const startCollector = async ({ port = 0, tls }: CollectorOptions = {}): 
       perform(behaviour, response)
     })
   }
-  const server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest)
+  const asking = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }
+  const server =
+    tls === undefined ? createServer(onRequest) : createTlsServer({ ...tls, ...asking }, onRequest)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', resolve)

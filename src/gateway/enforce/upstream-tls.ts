@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { type CertificatePair, holdsCertificates, pairProblem } from '../../core/pem-files.ts'
 import type { Preparation } from '../../core/settings.ts'
 import type { UpstreamConfig } from './config.ts'
 
@@ -9,12 +9,10 @@ export interface UpstreamTls {
   /** Null: the host of the URL. */
   readonly serverName: string | null
   /** PEM; left out: none is shown. */
-  readonly client?: { readonly cert: Buffer; readonly key: Buffer } | null
+  readonly client?: CertificatePair | null
 }
 
 export const SYSTEM_TRUST: UpstreamTls = { ca: null, serverName: null }
-
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
 /** Reads and checks the certificates to trust while the configuration is loaded; mistakes are reported at `caFile`. */
 export const prepareUpstreamTls = (config: UpstreamConfig, preparation: Deps): UpstreamTls => {
@@ -34,41 +32,13 @@ export const prepareUpstreamTls = (config: UpstreamConfig, preparation: Deps): U
 
 type Deps = Pick<Preparation, 'readFile' | 'report'>
 
-const readClient = (
-  { tls }: UpstreamConfig,
-  { readFile, report }: Deps,
-): NonNullable<UpstreamTls['client']> | null => {
+const readClient = ({ tls }: UpstreamConfig, { readFile, report }: Deps): CertificatePair | null => {
   if (tls?.certFile === undefined || tls.keyFile === undefined) return null
   const cert = readFile(tls.certFile, ['tls', 'certFile'])
   const key = readFile(tls.keyFile, ['tls', 'keyFile'])
   if (cert === null || key === null) return null
-  const problem = clientProblem(cert, key)
+  const problem = pairProblem({ cert, key })
   if (problem !== null)
     report({ path: ['tls', problem.field], rule: 'upstream-tls', message: problem.message })
   return { cert, key }
-}
-
-/** What is wrong with a key is not told further: the message might quote it. */
-const clientProblem = (
-  cert: Buffer,
-  key: Buffer,
-): { readonly field: string; readonly message: string } | null => {
-  if (!holdsCertificates(cert)) {
-    return { field: 'certFile', message: 'the file does not hold a certificate as PEM' }
-  }
-  try {
-    const isPair = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
-    return isPair ? null : { field: 'keyFile', message: 'the key is not that of the certificate' }
-  } catch {
-    return { field: 'keyFile', message: 'the file does not hold a private key as PEM without a passphrase' }
-  }
-}
-
-const holdsCertificates = (content: Buffer): boolean => {
-  const blocks = content.toString('latin1').match(PEM_CERTIFICATE)
-  try {
-    return blocks?.map((block) => new X509Certificate(block)) !== undefined
-  } catch {
-    return false
-  }
 }

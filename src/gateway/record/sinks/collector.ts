@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { Pool } from 'undici'
 import { errorCode } from '../error-code.ts'
+import type { CollectorTls } from './collector-tls.ts'
 import type { Lines } from './spool-segment.ts'
 
 /** What became of a batch. */
@@ -19,17 +20,13 @@ export interface Collector {
   readonly close: () => void
 }
 
-export interface CollectorOptions {
+export interface CollectorOptions extends CollectorTls {
   /** `http:` or `https:`, without query. */
   readonly url: string
   readonly format: 'ndjson' | 'json'
   readonly compress: boolean
   /** Flat name, value, …; may hold a secret. */
   readonly headers: readonly string[]
-  /** PEM of the authorities to trust; null: those of the system. */
-  readonly ca: Buffer | null
-  /** Name that the certificate must have; null: the host of the URL. */
-  readonly serverName: string | null
   /** For the whole of one attempt, connecting included. */
   readonly timeoutMs: number
 }
@@ -44,7 +41,7 @@ const packed = promisify<Buffer, Buffer>(gzip)
 
 /** Sends batches one after the other on one connection. Redirects are not followed. */
 export const createCollector = (options: CollectorOptions): Collector => {
-  const { url, ca, serverName, timeoutMs } = options
+  const { url, ca, serverName, client, timeoutMs } = options
   const { origin, pathname } = new URL(url)
   const pool = new Pool(origin, {
     connections: 1,
@@ -55,6 +52,7 @@ export const createCollector = (options: CollectorOptions): Collector => {
       minVersion: 'TLSv1.2',
       ...(ca === null ? {} : { ca: ca.toString('latin1') }),
       ...(serverName === null ? {} : { servername: serverName }),
+      ...client,
     },
   })
 

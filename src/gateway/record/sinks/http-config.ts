@@ -75,9 +75,19 @@ export const httpConfig = (s: Settings) =>
           .min(1)
           .optional()
           .describe("Name that the collector's certificate must have, default the host of `url`"),
+        certFile: s
+          .path()
+          .optional()
+          .describe('PEM file with the certificate that the gateway shows to the collector, default none'),
+        keyFile: s
+          .path()
+          .optional()
+          .describe('PEM file with the private key of certFile, without a passphrase'),
       })
       .optional()
-      .describe('How the certificate of an https collector is verified; default as the system does'),
+      .describe(
+        'How the certificate of an https collector is verified, by default as the system does, and what the gateway shows itself',
+      ),
     insecure: z
       .boolean()
       .default(false)
@@ -119,6 +129,10 @@ export const checkHttpConfig = ({
   }
   if (tls?.serverName !== undefined && !DNS_NAME.test(tls.serverName)) {
     problems.push({ path: ['tls', 'serverName'], rule: 'collector-tls', message: 'expected a DNS name' })
+  }
+  if ((tls?.certFile === undefined) !== (tls?.keyFile === undefined)) {
+    const message = 'certFile and keyFile belong together'
+    problems.push({ path: ['tls'], rule: 'collector-tls', message })
   }
   if (FRAMING.includes(tokenHeader.toLowerCase())) {
     const message = `found ${tokenHeader}, which is not for a token`

@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto'
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { Preparation } from '../../../core/settings.ts'
 import { type CollectorOptions, createCollector } from './collector.ts'
+import { type CollectorTls, prepareCollectorTls } from './collector-tls.ts'
 import { type Courier, type CourierOptions, createCourier } from './courier.ts'
 import { defineSink } from './define-sink.ts'
 import { checkHttpConfig, type HttpConfig, httpConfig, tokenHeaders } from './http-config.ts'
@@ -18,10 +17,10 @@ export const http = defineSink({
   prepare: (name, config, preparation) => {
     const { clock, log, report, worker = null, workers = 1 } = preparation
     checkHttpConfig(config).forEach(report)
-    const ca = readAuthorities(config, preparation)
+    const tls = prepareCollectorTls(config, preparation)
     const folder = pathOfWriter(config.spool, worker)
     const owner = { path: config.spool, worker, workers }
-    return () => createHttpSink({ name, ...optionsOf(config), folder, owner, ca, clock, log })
+    return () => createHttpSink({ name, ...optionsOf(config), folder, owner, ...tls, clock, log })
   },
 })
 
@@ -118,12 +117,11 @@ const lookFor = (options: HttpSinkOptions, found: (left: Delivering) => void): (
 
 const optionsOf = (
   config: HttpConfig,
-): Omit<HttpSinkOptions, 'name' | 'folder' | 'ca' | 'clock' | 'log'> => ({
+): Omit<HttpSinkOptions, keyof CollectorTls | 'name' | 'folder' | 'owner' | 'clock' | 'log'> => ({
   url: config.url,
   format: config.format,
   compress: config.compress !== undefined,
   headers: tokenHeaders(config),
-  serverName: config.tls?.serverName ?? null,
   timeoutMs: config.timeout,
   maxBytes: config.spoolBytes,
   fsync: config.fsync,
@@ -132,27 +130,3 @@ const optionsOf = (
   batchDelayMs: config.batchDelay,
   maxRetryDelayMs: config.maxRetryDelay,
 })
-
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
-
-const readAuthorities = (
-  { tls }: HttpConfig,
-  { readFile, report }: Pick<Preparation, 'readFile' | 'report'>,
-): Buffer | null => {
-  if (tls?.caFile === undefined) return null
-  const path = ['tls', 'caFile']
-  const ca = readFile(tls.caFile, path)
-  if (ca !== null && !holdsCertificates(ca)) {
-    report({ path, rule: 'collector-tls', message: 'the file does not hold certificates as PEM' })
-  }
-  return ca
-}
-
-const holdsCertificates = (content: Buffer): boolean => {
-  const blocks = content.toString('latin1').match(PEM_CERTIFICATE)
-  try {
-    return blocks?.map((block) => new X509Certificate(block)) !== undefined
-  } catch {
-    return false
-  }
-}

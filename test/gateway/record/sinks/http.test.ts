@@ -324,6 +324,23 @@ test('a collector whose certificate is from another authority, or for another na
   assert.deepEqual(remote.taken(), ids(3, 4))
 })
 
+test('a collector that asks for a certificate takes records from who shows one', async (t) => {
+  const authority = createAuthority()
+  const tls = authority.issue({ commonName: 'collector', names: ['collector.test'] })
+  const remote = await collector(t, { tls, clientCa: authority.cert })
+  const trust = { ca: Buffer.from(authority.cert), serverName: 'collector.test' }
+  const nobody = httpSink(t, { url: remote.url, ...trust })
+  writeAll(nobody, ids(1, 2))
+  await until(() => nobody.delivery?.().lastError !== null)
+  assert.deepEqual(remote.batches, [])
+  const own = authority.issue({ commonName: 'gateway' })
+  const client = { cert: Buffer.from(own.cert), key: Buffer.from(own.key) }
+  const sink = httpSink(t, { url: remote.url, ...trust, client })
+  writeAll(sink, ids(3, 4))
+  await until(() => waiting(sink) === 0)
+  assert.deepEqual(remote.taken(), ids(3, 4))
+})
+
 /** A process that writes until it is killed, with the ids that it said were kept. */
 const startWriter = (t: TestContext, url: string, folder: string) => {
   const child: ChildProcess = spawn(process.execPath, [WRITER, url, folder], {
