@@ -31,8 +31,8 @@ const signingKey = (): string =>
 export interface SharedOptions {
   /** Arguments of redis-server. */
   readonly args?: readonly string[]
-  /** `grants.store` of each gateway, made from the Redis; default its URL. */
-  readonly store?: (redis: RedisServer) => string
+  /** Where the gateway of this number reaches the Redis; default at its URL. */
+  readonly store?: (redis: RedisServer, index: number) => string | Promise<string>
   /** `grants.redis`; by default a deadline that a busy machine keeps. */
   readonly redis?: string
   /** Lines of the gateway file that are added, or replace what is there. */
@@ -48,12 +48,12 @@ export const layOutFor = async (
   upstream: string,
   options: SharedOptions = {},
 ): Promise<City> => {
-  const { store = ({ url }) => url, settings, files, redis: access = '{ commandTimeout: 2s }' } = options
+  const { settings, files, redis: access = '{ commandTimeout: 2s }' } = options
   const city = await buildCity({
     upstream,
     settings: {
       admin: ADMIN_YAML,
-      grants: `{ store: "${store(redis)}", ttl: 60s, redis: ${access} }`,
+      grants: `{ store: "${redis.url}", ttl: 60s, redis: ${access} }`,
       revocation: '{ maxStale: 3s }',
       assertion: '{ keyFile: assertion.jwk }',
       ...settings,
@@ -74,9 +74,14 @@ export const startWorld = async (
   const backend = await startRawBackend()
   t.after(backend.close)
   const city = await layOutFor(redis, backend.url, options)
+  const layOutAt = async (index: number): Promise<string> => {
+    const file = 'config/sallyport.yaml'
+    const store = (await options.store?.(redis, index)) ?? redis.url
+    return layOut({ ...city.world, [file]: String(city.world[file]).replace(redis.url, () => store) })
+  }
   const replicas: Replica[] = []
   for (let index = 0; index < count; index += 1) {
-    const gateway = await startInDirectory(layOut(city.world), { env: city.env, watch: null })
+    const gateway = await startInDirectory(await layOutAt(index), { env: city.env, watch: null })
     t.after(gateway.close)
     const token = city.credentials.tokens.get('alice') ?? ''
     const request: Replica['request'] = async (path, headers) => {

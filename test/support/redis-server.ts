@@ -10,6 +10,13 @@ import { Redis } from 'ioredis'
 export const withoutRedis: string | false =
   spawnSync('redis-server', ['--version']).status === 0 ? false : 'redis-server is not installed'
 
+/** False, or why tests that need TLS are skipped: some distributions build it without. */
+export const withoutRedisTls = (): string | false => {
+  if (withoutRedis !== false) return withoutRedis
+  const { stdout } = spawnSync('redis-server', ['--port', '0', '--tls-port', '1'], { timeout: 5_000 })
+  return stdout.includes('Failed to configure TLS') ? false : 'redis-server is built without TLS'
+}
+
 export interface RedisServer {
   readonly port: number
   readonly url: string

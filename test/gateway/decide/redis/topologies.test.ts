@@ -7,6 +7,7 @@ import { createRedisGrants } from '../../../../src/gateway/decide/grants/redis-g
 import type { Grant } from '../../../../src/gateway/decide/grants/store.ts'
 import type { RedisSettings } from '../../../../src/gateway/decide/redis/settings.ts'
 import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
+import { startRelay } from '../../../support/redis-relay.ts'
 import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
 import { manualClock } from '../manual-clock.ts'
 import { linkTo, MAC, PREFIX, type Replica, replicaOf } from '../revocations/redis-world.ts'
@@ -72,6 +73,38 @@ describe('Redis with Sentinels', { skip: withoutRedis, timeout: 60_000 }, () => 
     const facts = { id: 'g', subject: 'User::bob', credential: 'k', resources: [] }
     assert.equal(b.feed.voids(facts, held), true)
     assert.ok(a.feed.refuses(ALICE) !== undefined && b.feed.refuses(ALICE) !== undefined)
+  })
+})
+
+describe('a primary that was left behind', { skip: withoutRedis, timeout: 60_000 }, () => {
+  test('is not believed, and what was published at the new one is heard as soon as that is reached', async (t) => {
+    const old = await started(t)
+    const next = await started(t, [
+      '--replicaof',
+      '127.0.0.1',
+      `${old.port}`,
+      '--repl-diskless-sync-delay',
+      '0',
+    ])
+    const relay = await startRelay(t, old.port)
+    const a = replicaOf(await linkTo(t, relay.port, 1_000, { minReplicas: 1 }), { minReplicas: 1 })
+    await heard(a)
+    const held = a.feed.position()
+    await next.admin.replicaof('NO', 'ONE')
+    const b = replicaOf(await linkTo(t, next.port))
+    await heard(b)
+    assert.ok('mark' in (await b.feed.publish(DRAFT)))
+    while ((await a.feed.beat()) === null) await wait(20)
+    a.clock.pass(2_001)
+    assert.equal(a.feed.freshness(), 'stale')
+    assert.equal(a.feed.refuses(ALICE), undefined)
+    relay.leadTo(next.port)
+    await old.admin.replicaof('127.0.0.1', next.port)
+    await heard(a)
+    assert.equal(a.feed.freshness(), 'fresh')
+    assert.ok(a.feed.refuses(ALICE) !== undefined)
+    const facts = { id: 'g', subject: 'User::bob', credential: 'k', resources: [] }
+    assert.equal(a.feed.voids(facts, held), true)
   })
 })
 
