@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import type { Log } from '../../../src/core/log.ts'
 import { closedPort, OK, type RawAnswer, type RawBackend, startRawBackend } from '../../support/backend.ts'
+import { createAuthority } from '../../support/certificates.ts'
 import { handshake, SWITCH } from '../../support/websocket.ts'
 import { type ManualClock, manualClock } from '../decide/manual-clock.ts'
 import { connectRaw, exchangeRaw, type Gateway, type GatewayOptions, startGateway } from './harness.ts'
@@ -146,6 +149,41 @@ describe('an origin that cannot be reached', () => {
     assert.deepEqual(await statuses(gateway.port, [get('/1')]), ['502'])
     assert.equal(gateway.upstreamStatus().retries, 2)
   })
+})
+
+describe('an origin behind TLS that accepts connections and says nothing', () => {
+  const authority = createAuthority()
+  const { cert, key } = authority.issue({ commonName: 'app', names: ['127.0.0.1'] })
+  const upstreamTls = { ca: Buffer.from(authority.cert), serverName: null }
+
+  const startSecure = async (): Promise<string> => {
+    const server = createServer({ cert, key }, (request, response) => {
+      request.resume().on('end', () => response.end('ok'))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closers.push(async () => {
+      server.closeAllConnections()
+      server.close()
+    })
+    // An address object is certain here: the server listens on TCP.
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  for (const [name, limits] of [
+    ['without a limit of connections', {}],
+    ['with one', { maxConnections: 1 }],
+  ] as const) {
+    it(`fails no request, and is left out, ${name}`, async () => {
+      const silent = await backend(() => undefined)
+      const urls = [silent.url.replace('http:', 'https:'), await startSecure()]
+      const breaker = { failures: 2, trialEvery: 60_000 }
+      const upstream = { ...limits, connectTimeout: 100, breaker }
+      const world = await startPool(urls, { upstream, upstreamTls })
+      const requests = [get('/1'), post('pay'), get('/3'), post('again')]
+      assert.deepEqual(await statuses(world.gateway.port, requests), ['200', '200', '200', '200'])
+      await originsAre(world, [false, true])
+    })
+  }
 })
 
 describe('an origin that resets what it was sent', () => {
