@@ -54,6 +54,7 @@ export const guarded = (sink: BareSink, options: Partial<GuardOptions> = {}): Si
     required: true,
     accepts: null,
     redact: null,
+    reshape: null,
     clock: fixedClock,
     log: keepingLog().log,
     ...options,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { REFUSALS, type RefusalCode } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
+import { opaEvent } from '../opa-event.ts'
 import type { GuardOptions } from './guard-sink.ts'
 import { createFilter } from './record-filter.ts'
 import { createRedaction, parseRedactPath, type RedactPath } from './redaction.ts'
@@ -36,6 +37,12 @@ export const commonFields = (s: Settings) => ({
     })
     .optional()
     .describe('Which records this sink gets: those that every list here names, default all'),
+  shape: z
+    .enum(['sallyport', 'opa'])
+    .default('sallyport')
+    .describe(
+      "How a record is written: sallyport, or opa for collectors of OPA's decision log, which search, explain and replay cannot read; default sallyport",
+    ),
   redact: z
     .array(z.string())
     .default([])
@@ -55,7 +62,7 @@ const LEAST_KEY_LENGTH = 16
 
 /** Checks what the fields say together, and reports what is wrong. */
 export const prepareCommon = (config: CommonConfig, preparation: Preparation): GuardOptions => {
-  const { required, filter, redact, redactKey } = config
+  const { required, filter, redact, redactKey, shape } = config
   const { clock, log, report } = preparation
   const paths = redact.flatMap((text, index): RedactPath[] => {
     const path = parseRedactPath(text)
@@ -76,6 +83,7 @@ export const prepareCommon = (config: CommonConfig, preparation: Preparation): G
     required,
     accepts: filter === undefined ? null : createFilter(filter),
     redact: paths.length === 0 ? null : createRedaction(paths, key),
+    reshape: shape === 'opa' ? opaEvent : null,
     clock,
     log,
   }

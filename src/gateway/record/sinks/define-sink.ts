@@ -20,7 +20,7 @@ export interface SinkKind {
 }
 
 /**
- * Declares a kind of sink. Every kind also gets `required`, `filter`, `redact` and `redactKey`, and its counts.
+ * Declares a kind of sink. Every kind also gets `required`, `filter`, `shape`, `redact` and `redactKey`, and its counts.
  *
  * Does not check that `prepare` is given what `config` parsed: that is the caller's part.
  */
@@ -40,6 +40,7 @@ export const defineSink = <Schema extends z.ZodObject>(definition: {
     const parsed = config as z.output<Schema> & CommonConfig
     const common = prepareCommon(parsed, preparation)
     const open = definition.prepare(name, parsed, preparation)
-    return Object.assign(() => guardSink(open(), common), open.log === undefined ? {} : { log: open.log })
+    const isReadable = open.log !== undefined && common.reshape === null
+    return Object.assign(() => guardSink(open(), common), isReadable ? { log: open.log } : {})
   },
 })

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../core/clock.ts'
+import type { JsonObject } from '../../../core/json.ts'
 import type { Log } from '../../../core/log.ts'
 import type { DecisionRecord } from '../decision-record.ts'
 import type { BareSink, Sink, SinkError } from './sink.ts'
@@ -9,13 +10,15 @@ export interface GuardOptions {
   readonly accepts: ((record: DecisionRecord) => boolean) | null
   /** Makes the record that the sink is to see; null: all of it. */
   readonly redact: ((record: DecisionRecord) => DecisionRecord) | null
+  /** Makes what is written of it; its last field is `writer`. Null: the record as it is. */
+  readonly reshape: ((record: DecisionRecord) => JsonObject) | null
   readonly clock: Clock
   readonly log: Log
 }
 
 /** What is the same for every kind of sink: which records it gets, what it sees of them, and how it fared. */
 export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
-  const { required, accepts, redact, clock, log } = options
+  const { required, accepts, redact, reshape, clock, log } = options
   const { name, delivery } = sink
   let written = 0
   let failed = 0
@@ -38,6 +41,11 @@ export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
     failing = false
   }
 
+  const lineOf = (line: string, record: DecisionRecord, shown: DecisionRecord): string => {
+    if (reshape !== null) return JSON.stringify(reshape(shown))
+    return shown === record ? line : JSON.stringify(shown)
+  }
+
   return {
     ...sink,
     required,
@@ -45,7 +53,7 @@ export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
     write: (line, record) => {
       if (accepts?.(record) === false) return true
       const shown = redact === null ? record : redact(record)
-      const result = sink.write(shown === record ? line : JSON.stringify(shown), shown)
+      const result = sink.write(lineOf(line, record, shown), shown)
       if (result === true) noteSuccess()
       else noteFailure(result.failed)
       return result
