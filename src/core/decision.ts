@@ -13,6 +13,8 @@ export interface Said {
   readonly engineDecisionId?: string
   /** What the determining policies want to be known with the decision. */
   readonly advice?: readonly string[]
+  /** Ids of the templates whose links are among the determining policies. */
+  readonly templates?: readonly string[]
 }
 
 /** What one of several engines decided. */

@@ -20,6 +20,8 @@ const bankFiles = Object.fromEntries(
 const files = {
   ...SOUND,
   ...bankFiles,
+  'policies/shared/templates.cedar': `@id("reader") permit (principal == ?principal, action, resource == ?resource);`,
+  'policies/shared/links.yaml': `links: [{ id: l, template: reader, principal: 'User::"a"', resource: 'Account::"1"' }]`,
   'policies/security/s.cedar': 'permit (principal, action, resource);',
   'keys/ca.pem': createAuthority().cert,
   'keys/bundles.pem': generateKeyPairSync('ec', { namedCurve: 'P-256' })

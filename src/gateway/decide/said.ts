@@ -4,11 +4,18 @@ import type { Said } from '../../core/decision.ts'
 type Unfinished = { readonly [Key in keyof Said]: Said[Key] | undefined }
 
 /** What an answer says beside its decision, as far as it says it. */
-export const saidBeside = ({ adminReason, userReason, engineDecisionId, advice = [] }: Unfinished): Said => ({
+export const saidBeside = ({
+  adminReason,
+  userReason,
+  engineDecisionId,
+  advice = [],
+  templates = [],
+}: Unfinished): Said => ({
   ...(adminReason === undefined ? {} : { adminReason }),
   ...(userReason === undefined ? {} : { userReason }),
   ...(engineDecisionId === undefined ? {} : { engineDecisionId }),
   ...(advice.length === 0 ? {} : { advice: sortedUnique(advice) }),
+  ...(templates.length === 0 ? {} : { templates: sortedUnique(templates) }),
 })
 
 /** What several answers say: the caller is told the first reason, operators all. */
@@ -22,6 +29,7 @@ export const saidTogether = (answers: readonly Said[]): Said => {
     userReason: answers.find(({ userReason }) => userReason !== undefined)?.userReason,
     engineDecisionId: joined(answers.map(({ engineDecisionId }) => engineDecisionId)),
     advice: answers.flatMap(({ advice = [] }) => advice),
+    templates: answers.flatMap(({ templates = [] }) => templates),
   })
 }
 

@@ -51,6 +51,8 @@ export interface DecisionRecord {
   readonly adminReason?: string
   /** What the determining policies want to be known. */
   readonly advice?: readonly string[]
+  /** Ids of the templates of which determining policies are links. */
+  readonly templates?: readonly string[]
   /** By what ids the engine has logged it itself. */
   readonly engineDecisionId?: string
   /** What the route's second engine said; only where it was asked. */

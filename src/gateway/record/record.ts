@@ -104,6 +104,7 @@ export const decisionRecord = (
     errors: decision === null || decision.errors.length === 0 ? undefined : decision.errors,
     adminReason: known(decision?.adminReason),
     advice: decision?.advice,
+    templates: decision?.templates,
     engineDecisionId: known(decision?.engineDecisionId),
     grant: grantOf(decision),
     shadow: decision?.shadow,

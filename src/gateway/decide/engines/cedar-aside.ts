@@ -6,13 +6,14 @@ import type { CedarPolicy } from './cedar-policies.ts'
 
 /** What the other thread is given. */
 export interface AsideTask {
-  readonly files: readonly SourceFile[]
+  readonly policies: readonly SourceFile[]
+  readonly links: readonly SourceFile[]
   readonly schema: Schema | null
 }
 
 /** A policy without the texts of its file, which would be copied with each. */
 export interface PackedPolicy extends Omit<CedarPolicy, 'text' | 'piece'> {
-  /** Place in the list of files. */
+  /** Place among the files of policies and, after them, links. */
   readonly file: number
   readonly start: number
   readonly length: number
@@ -39,9 +40,10 @@ interface Takers {
  */
 export const readAside = (task: AsideTask, { take, report }: Takers, signal: AbortSignal): Promise<void> => {
   signal.throwIfAborted()
-  const texts = task.files.map(textOf)
+  const files = [...task.policies, ...task.links]
+  const texts = files.map(textOf)
   const unpack = ({ file, start, length, ...policy }: PackedPolicy): CedarPolicy => {
-    const source = task.files[file]
+    const source = files[file]
     const whole = texts[file]
     if (source === undefined || whole === undefined) throw new Error('a policy of a file that was not given')
     const text = whole.slice(start, start + length)

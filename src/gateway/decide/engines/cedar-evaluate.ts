@@ -69,15 +69,17 @@ const answerOf = (answer: AuthorizationAnswer, { policies }: Evaluation): Engine
   }
 }
 
-/** What the policies that determined the decision say of it by `@advice` and, of an allow, `@ttl`. */
+/** What the policies that determined the decision say of it by `@advice` and, of an allow, `@ttl`, and whose links they are. */
 const annotated = (
   policies: readonly CedarPolicy[],
   denied: boolean,
-): Pick<EngineAnswer, 'advice' | 'ttlMs'> => {
+): Pick<EngineAnswer, 'advice' | 'templates' | 'ttlMs'> => {
   const advice = policies.flatMap((policy) => policy.advice ?? [])
+  const templates = sortedUnique(policies.flatMap(({ template }) => template ?? []))
   const ttls = denied ? [] : policies.flatMap(({ ttlMs }) => ttlMs ?? [])
   return {
     ...(advice.length === 0 ? {} : { advice }),
+    ...(templates.length === 0 ? {} : { templates }),
     ...(ttls.length === 0 ? {} : { ttlMs: Math.min(...ttls) }),
   }
 }

@@ -11,9 +11,17 @@ export const policySources = (
   ids: readonly string[],
 ): readonly PolicySource[] => policies.filter(({ id }) => ids.includes(id)).map(sourceOf)
 
-const sourceOf = ({ id, effect, text, piece }: CedarPolicy): PolicySource => {
+const sourceOf = (policy: CedarPolicy): PolicySource => {
+  const { id, effect, piece } = policy
   const { file, line } = findingAt(piece, piece.start, { rule: '', severity: 'info' }, '')
-  return { id, effect: effect === 'permit' ? 'permit' : 'forbid', text: text.trim(), file, line }
+  return { id, effect: effect === 'permit' ? 'permit' : 'forbid', text: textOf(policy), file, line }
+}
+
+/** Of a link the policy that it makes, not the line that makes it. */
+const textOf = ({ text, json, template }: CedarPolicy): string => {
+  if (template === null) return text.trim()
+  const answer = policyToText(json)
+  return answer.type === 'failure' ? text : answer.text
 }
 
 /**

@@ -3,9 +3,11 @@ import type { Finding } from '../../../core/problem.ts'
 import { readAside } from './cedar-aside.ts'
 import type { EntityStore } from './cedar-entities.ts'
 import type { Report, SourceFile } from './cedar-findings.ts'
-import { type CedarPolicy, readPolicies, validatePolicies } from './cedar-policies.ts'
+import { readLinks } from './cedar-links.ts'
+import { type CedarPolicy, readPolicies } from './cedar-policies.ts'
 import { groupsOfSchema } from './cedar-schema.ts'
 import { createSlicer, groupsOfEntities, type Slicer } from './cedar-slices.ts'
+import { validatePolicies } from './cedar-validate.ts'
 
 /** The policies of an engine, with all that tells which of them a question concerns. */
 export interface LoadedPolicies {
@@ -20,6 +22,7 @@ export interface PolicyFiles {
   /** Equal for equal files. */
   readonly version: string
   readonly policies: readonly SourceFile[]
+  readonly links: readonly SourceFile[]
   readonly schema: Schema | null
   readonly entities: EntityStore
 }
@@ -44,10 +47,11 @@ export const loadPolicies = (
   report: Report,
   signal: () => AbortSignal,
 ): LoadedPolicies | Promise<LoadedPolicies> => {
-  const { policies, schema, entities } = files
-  const bytes = policies.reduce((sum, { content }) => sum + content.length, 0)
+  const { policies, links, schema, entities } = files
+  const sources = [...policies, ...links]
+  const bytes = sources.reduce((sum, { content }) => sum + content.length, 0)
   const isLarge = bytes > READ_HERE_BYTES
-  const key = JSON.stringify([files.version, policies.map(({ path }) => path)])
+  const key = JSON.stringify([files.version, sources.map(({ path }) => path)])
   const before = known.get(key)?.deref()
   if (isLarge && before !== undefined) {
     before.findings.forEach(report)
@@ -69,23 +73,23 @@ export const loadPolicies = (
     slicer.add(some)
   }
   if (isLarge) {
-    return readAside({ files: policies, schema }, { take, report: note }, signal()).then(() => {
+    return readAside({ policies, links, schema }, { take, report: note }, signal()).then(() => {
       for (const [old, held] of known) if (held.deref() === undefined) known.delete(old)
       known.set(key, new WeakRef(loaded))
       return loaded
     })
   }
-  take(readAndValidate(policies, schema, note))
+  take(readAndValidate(files, note))
   return loaded
 }
 
 /** What takes Cedar long. */
 export const readAndValidate = (
-  files: readonly SourceFile[],
-  schema: Schema | null,
+  { policies: files, links: linkFiles, schema }: Pick<PolicyFiles, 'policies' | 'links' | 'schema'>,
   report: Report,
 ): readonly CedarPolicy[] => {
-  const policies = readPolicies(files, report)
-  if (schema !== null) validatePolicies(policies, schema, report)
+  const read = readPolicies(files, report)
+  const policies = [...read.policies, ...readLinks(linkFiles, read, report)]
+  if (schema !== null) validatePolicies(policies, read.templates, schema, report)
   return policies
 }

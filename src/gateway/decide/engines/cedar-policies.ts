@@ -3,10 +3,8 @@ import {
   type PolicyJson,
   policySetTextToParts,
   policyToJson,
-  type Schema,
-  validate,
+  templateToJson,
 } from '@cedar-policy/cedar-wasm/nodejs'
-import type { Finding } from '../../../core/problem.ts'
 import {
   cedarFindings,
   decodeSource,
@@ -18,11 +16,12 @@ import {
   wholePiece,
 } from './cedar-findings.ts'
 
-/** One static policy, as Cedar reads it. */
+/** One policy, as Cedar reads it. */
 export interface CedarPolicy {
-  /** Its `@id`, else the file's name and its place in the file, such as `bank.cedar#2`. */
+  /** Its `@id`, else the file's name and its place in the file, such as `bank.cedar#2`; of a link that which it has there. */
   readonly id: string
   readonly effect: PolicyJson['effect']
+  /** As it is written; of a link the link. */
   readonly text: string
   readonly json: PolicyJson
   readonly piece: Piece
@@ -30,15 +29,14 @@ export interface CedarPolicy {
   readonly advice: string | null
   /** Its `@ttl`: how long an allow that it determines may be kept. */
   readonly ttlMs: number | null
+  /** The id of the template that it is a link of; null: it is written out. */
+  readonly template: string | null
 }
 
 const PARSE: FindingKind = { rule: 'cedar-parse', severity: 'error' }
-const TEMPLATE: FindingKind = { rule: 'cedar-template', severity: 'error' }
 const BAD_ID: FindingKind = { rule: 'cedar-id', severity: 'error' }
 const BAD_TTL: FindingKind = { rule: 'cedar-ttl', severity: 'error' }
 const DUPLICATE_ID: FindingKind = { rule: 'cedar-duplicate-id', severity: 'error' }
-const VALIDATE: FindingKind = { rule: 'cedar-validate', severity: 'error' }
-const VALIDATE_WARNING: FindingKind = { rule: 'cedar-validate', severity: 'warning' }
 
 /** Names that do not depend on where the files are: paths below the directory that all are in. */
 export const relativeNames = (paths: readonly string[]): ReadonlyMap<string, string> => {
@@ -49,15 +47,29 @@ export const relativeNames = (paths: readonly string[]): ReadonlyMap<string, str
   return new Map(paths.map((path) => [path, relative(root, path).replaceAll(sep, '/')]))
 }
 
+/** Where an id is written. */
+export interface IdPlace {
+  readonly piece: Piece
+  readonly at: number
+}
+
+export interface ReadPolicies {
+  readonly policies: readonly CedarPolicy[]
+  /** Policies with slots, which decide nothing by themselves. */
+  readonly templates: readonly CedarPolicy[]
+  /** Every id that is used. */
+  readonly taken: ReadonlyMap<string, IdPlace>
+}
+
 /**
- * Every policy of the files, in order; what does not parse, is a template, or has an id that is taken is
- * reported at its place.
+ * Every policy and template of the files, in order; what does not parse, or has an id that is taken, is reported at its
+ * place.
  */
-export const readPolicies = (files: readonly SourceFile[], report: Report): readonly CedarPolicy[] => {
+export const readPolicies = (files: readonly SourceFile[], report: Report): ReadPolicies => {
   const names = relativeNames(files.map((file) => file.path))
   const bases = files.map((file) => basename(file.path))
-  const taken = new Map<string, { readonly piece: Piece; readonly at: number }>()
-  return files.flatMap((file) => {
+  const taken = new Map<string, IdPlace>()
+  const read = files.flatMap((file) => {
     const base = basename(file.path)
     const alone = bases.filter((other) => other === base).length === 1
     const name = alone ? base : (names.get(file.path) ?? base)
@@ -73,13 +85,12 @@ export const readPolicies = (files: readonly SourceFile[], report: Report): read
       return { ...policy, id: derived }
     })
   })
+  const of = (wanted: boolean): readonly CedarPolicy[] =>
+    read.flatMap(({ isTemplate, ...policy }) => (isTemplate === wanted ? [policy] : []))
+  return { policies: of(false), templates: of(true), taken }
 }
 
-const duplicateMessage = (
-  id: string,
-  file: string,
-  earlier: { readonly piece: Piece; readonly at: number },
-): string => {
+export const duplicateMessage = (id: string, file: string, earlier: IdPlace): string => {
   const { line, column } = findingAt(earlier.piece, earlier.at, DUPLICATE_ID, '')
   const where = relative(dirname(file), earlier.piece.file)
   return `found the policy id ${JSON.stringify(id)} a second time, it is first at ${where}:${line}:${column}`
@@ -88,6 +99,7 @@ const duplicateMessage = (
 interface ReadPolicy extends Omit<CedarPolicy, 'id'> {
   readonly idAt: number | null
   readonly written: string | null
+  readonly isTemplate: boolean
 }
 
 const readPolicyFile = (file: SourceFile, report: Report): readonly ReadPolicy[] => {
@@ -104,24 +116,18 @@ const readPolicyFile = (file: SourceFile, report: Report): readonly ReadPolicy[]
   }
   const templates = new Set(parts.policy_templates)
   return statements.flatMap(({ start, text, idAt }) => {
-    const piece = { file: file.path, whole, start, text }
-    if (templates.has(text)) {
-      report(
-        findingAt(
-          piece,
-          start,
-          TEMPLATE,
-          'found a template, expected a policy without slots: templates are not supported yet',
-        ),
-      )
-      return []
-    }
-    return readPolicy(piece, idAt, report)
+    const isTemplate = templates.has(text)
+    return readPolicy({ file: file.path, whole, start, text }, idAt, isTemplate, report)
   })
 }
 
-const readPolicy = (piece: Piece, idAt: number | null, report: Report): readonly ReadPolicy[] => {
-  const parsed = policyToJson(piece.text)
+const readPolicy = (
+  piece: Piece,
+  idAt: number | null,
+  isTemplate: boolean,
+  report: Report,
+): readonly ReadPolicy[] => {
+  const parsed = isTemplate ? templateToJson(piece.text) : policyToJson(piece.text)
   if (parsed.type === 'failure') {
     cedarFindings(parsed.errors, piece, PARSE).forEach(report)
     return []
@@ -144,10 +150,8 @@ const readPolicy = (piece: Piece, idAt: number | null, report: Report): readonly
       ),
     )
   }
-  const annotated = { advice: advice || null, ttlMs }
-  return [
-    { effect: json.effect, text: piece.text, json, piece, idAt, written: written || null, ...annotated },
-  ]
+  const named = { idAt, written: written || null, isTemplate, template: null }
+  return [{ effect: json.effect, text: piece.text, json, piece, advice: advice || null, ttlMs, ...named }]
 }
 
 const DURATION = /^(\d{1,9})(ms|s|m|h)$/
@@ -190,37 +194,4 @@ const splitPolicies = (whole: string): readonly Statement[] => {
     idAt = null
   }
   return statements
-}
-
-/** The policies as Cedar wants them, so that its answers name our ids. */
-export const policyTexts = (policies: readonly CedarPolicy[]): Record<string, string> =>
-  // Not by assignment: an id may be `__proto__`.
-  Object.fromEntries(policies.map(({ id, text }) => [id, text]))
-
-/** Reports every policy that does not fit the schema (strict), at its place. */
-export const validatePolicies = (policies: readonly CedarPolicy[], schema: Schema, report: Report): void => {
-  const answer = validate({ schema, policies: { staticPolicies: policyTexts(policies) } })
-  const [first] = policies
-  if (answer.type === 'failure') {
-    if (first !== undefined)
-      cedarFindings(answer.errors, { ...first.piece, text: '' }, VALIDATE).forEach(report)
-    return
-  }
-  const pieces = new Map(policies.map(({ id, piece }) => [id, piece]))
-  const files = [...new Set(policies.map(({ piece }) => piece.file))]
-  const wrong = new Set(answer.validationErrors.map(({ policyId }) => policyId))
-  // A wrong name in a policy also makes it one that never applies: that is told once.
-  const warnings = answer.validationWarnings.filter(({ policyId }) => !wrong.has(policyId))
-  const findings = [
-    ...answer.validationErrors.map((found) => ({ ...found, kind: VALIDATE })),
-    ...warnings.map((found) => ({ ...found, kind: VALIDATE_WARNING })),
-  ].flatMap(({ policyId, error, kind }) => {
-    const piece = pieces.get(policyId)
-    return piece === undefined ? [] : cedarFindings([error], piece, kind)
-  })
-  // Cedar tells them in no order, and some of them twice.
-  const place = ({ file, line, column }: Finding): number => (files.indexOf(file) * 1e6 + line) * 1e6 + column
-  const different = new Map(findings.map((finding) => [JSON.stringify(finding), finding]))
-  for (const finding of [...different.values()].sort((left, right) => place(left) - place(right)))
-    report(finding)
 }

@@ -2,9 +2,10 @@ import { LRUCache } from 'lru-cache'
 import type { Evaluation, PreparedSlice } from './cedar-evaluate.ts'
 import { namedEntities } from './cedar-literals.ts'
 import type { LoadedPolicies } from './cedar-load.ts'
-import { type CedarPolicy, policyTexts } from './cedar-policies.ts'
+import type { CedarPolicy } from './cedar-policies.ts'
 import type { PolicySlice } from './cedar-slices.ts'
 import { preparePolicies } from './cedar-slots.ts'
+import { staticPolicies } from './cedar-validate.ts'
 
 /** With no more than these, all of them are one slice, which is parsed while the configuration is loaded. */
 const UNSLICED = 32
@@ -23,7 +24,7 @@ export const createSlices = (
   const prepare = (slice: readonly CedarPolicy[]): PreparedSlice => {
     const named = new Set<string>()
     for (const { json } of slice) namedEntities(json, named)
-    const prepared = preparePolicies(engine, { staticPolicies: policyTexts(slice) }, slice.length)
+    const prepared = preparePolicies(engine, { staticPolicies: staticPolicies(slice) }, slice.length)
     return { policies: slice, prepared, named }
   }
   if (policies.length <= UNSLICED) {

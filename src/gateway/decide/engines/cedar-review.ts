@@ -134,8 +134,8 @@ const createReachOf = (schema: Schema | null): ((policy: CedarPolicy) => Kinds) 
   if (schema === null) return kindsOf
   const enumerated = enumeratedTypes(schema)
   const byShape = new Map<string, Kinds | null>()
-  const askCedar = ({ text }: CedarPolicy): Kinds | null => {
-    const envs = getValidRequestEnvsPolicy(text, schema)
+  const askCedar = ({ text, json, template }: CedarPolicy): Kinds | null => {
+    const envs = getValidRequestEnvsPolicy(template === null ? text : json, schema)
     if (envs.type === 'failure') return null
     const { actions, resources, principals } = envs
     return { actions: new Set(actions), resources: new Set(resources), principals: new Set(principals) }

@@ -23,6 +23,13 @@ const config = (s: Settings) =>
     .strictObject({
       type: z.literal('cedar'),
       policies: z.array(s.glob()).min(1).describe('Files of Cedar policies; patterns may hold * and **.'),
+      links: z
+        .array(s.glob())
+        .min(1)
+        .optional()
+        .describe(
+          'YAML or JSON files of links, each of which makes a policy of a template: links: [{ id, template, principal, resource }]; default none.',
+        ),
       schema: s
         .path()
         .optional()
@@ -71,35 +78,41 @@ const UNENDING = new AbortController().signal
 
 interface CedarFiles {
   readonly policies: readonly SourceFile[]
+  readonly links: readonly SourceFile[]
   readonly schema: SourceFile | null
   readonly entities: SourceFile | null
 }
 
 const readFiles = (settings: CedarConfig, { readGlob, readFile }: Preparation): CedarFiles => {
-  const policies = new Map<string, SourceFile>()
-  for (const [index, pattern] of settings.policies.entries()) {
-    // A file that two patterns match is one file.
-    for (const file of readGlob(pattern, ['policies', index])) policies.set(file.path, file)
+  const readGlobs = (key: 'policies' | 'links'): readonly SourceFile[] => {
+    const files = new Map<string, SourceFile>()
+    for (const [index, pattern] of (settings[key] ?? []).entries()) {
+      // A file that two patterns match is one file.
+      for (const file of readGlob(pattern, [key, index])) files.set(file.path, file)
+    }
+    return [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1))
   }
   const read = (path: string | undefined, key: string): SourceFile | null => {
     const content = path === undefined ? null : readFile(path, [key])
     return path === undefined || content === null ? null : { path, content }
   }
   return {
-    policies: [...policies.values()].sort((left, right) => (left.path < right.path ? -1 : 1)),
+    policies: readGlobs('policies'),
+    links: readGlobs('links'),
     schema: read(settings.schema, 'schema'),
     entities: read(settings.entities, 'entities'),
   }
 }
 
 /** `sha256:` over the very bytes of every file, and the names by which policies without `@id` go. */
-const versionOf = ({ policies, schema, entities }: CedarFiles): string => {
+const versionOf = ({ policies, links, schema, entities }: CedarFiles): string => {
   const names = relativeNames(policies.map(({ path }) => path))
   const hash = createHash('sha256')
   const add = (role: string, name: string, content: Buffer): void => {
     hash.update(canonicalText([role, name, content.length])).update(content)
   }
   for (const { path, content } of policies) add('policies', names.get(path) ?? path, content)
+  for (const { content } of links) add('links', '', content)
   if (schema !== null) add('schema', schema.path.endsWith('.json') ? 'json' : 'cedar', schema.content)
   if (entities !== null) add('entities', 'json', entities.content)
   return `sha256:${hash.digest('hex')}`

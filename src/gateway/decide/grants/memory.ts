@@ -81,10 +81,11 @@ const sizeOf = ({ decision, facts }: Grant): number => {
   let characters = facts.subject.length
   for (const resource of facts.resources) characters += resource.length
   for (const evaluation of [decision, ...(decision.evaluations ?? [])]) {
-    const { reasons, errors, advice = [], adminReason = '', userReason = '' } = evaluation
+    const { reasons, errors, advice = [], templates = [], adminReason = '', userReason = '' } = evaluation
     for (const text of reasons) characters += text.length
     for (const text of errors) characters += text.length
     for (const text of advice) characters += text.length
+    for (const text of templates) characters += text.length
     characters += adminReason.length + userReason.length + (evaluation.engineDecisionId?.length ?? 0)
   }
   return OVERHEAD_BYTES * (1 + (decision.evaluations?.length ?? 0)) + 2 * characters

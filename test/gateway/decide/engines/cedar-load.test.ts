@@ -57,9 +57,15 @@ const policyMistakes: Readonly<Record<string, Mistake>> = {
     files: { '/p/a.cedar': Buffer.from(`${PERMIT}\n// caf\xe9`, 'latin1') },
     expect: ['/p/a.cedar:2:7 cedar-parse found a byte that is not UTF-8'],
   },
-  'a template': {
+  'a template that no link uses, as a warning': {
     files: { '/p/a.cedar': `${PERMIT}\npermit (principal == ?principal, action, resource);` },
-    expect: [/^\/p\/a\.cedar:2:1 cedar-template found a template.*not supported yet/],
+    expect: ['warning /p/a.cedar:2:1 cedar-unlinked-template no link uses the template "a.cedar#2"'],
+  },
+  'a template with a slot where there can be none': {
+    files: {
+      '/p/a.cedar': `${PERMIT}\npermit (principal, action, resource) when { ?principal == resource };`,
+    },
+    expect: [/^\/p\/a\.cedar:2:45 cedar-parse found template slot \?principal in a `when` clause/],
   },
   'an @id that is used in two files': {
     files: {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { type EntityJson, isAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
 import fc from 'fast-check'
 import type { AccessRequest } from '../../../../src/core/access-request.ts'
-import { askOne, createCedar, prepareManyCedar } from './cedar-world.ts'
+import { askOne, createCedar, prepareCedar, prepareManyCedar } from './cedar-world.ts'
 
 const USERS = ['u1', 'u2', 'u3']
 const GROUPS = ['g1', 'g2', 'g3']
@@ -42,6 +42,26 @@ const condition = fc.constantFrom(
   'when { User::"u2" in Group::"g3" }',
   'when { 1 + context.level == 2 }',
 )
+/** A template, whose slots are filled as the scopes of policies are. */
+const template = fc
+  .tuple(
+    fc.constantFrom('permit', 'permit', 'forbid'),
+    fc.constantFrom('principal == ?principal', 'principal in ?principal', 'principal is User in ?principal'),
+    actionScope,
+    fc.constantFrom('resource == ?resource', 'resource in ?resource', 'resource is Doc in ?resource'),
+    condition,
+  )
+  .map(([effect, ...parts]) => `${effect} (${parts.slice(0, 3).join(', ')}) ${parts[3]};`)
+const link = fc.record({
+  of: fc.nat({ max: 2 }),
+  principal: fc.constantFrom('User::"u1"', 'User::"u2"', 'Group::"g2"', 'Group::"g3"'),
+  resource: fc.constantFrom('Account::"r1"', 'Doc::"d1"', 'Folder::"f1"', 'Folder::"f2"'),
+})
+const linked = fc.record({
+  templates: fc.array(template, { minLength: 3, maxLength: 3 }),
+  links: fc.array(link, { minLength: 3, maxLength: 20 }),
+})
+
 const policy = fc
   .tuple(fc.constantFrom('permit', 'permit', 'forbid'), principalScope, actionScope, resourceScope, condition)
   .map(([effect, ...parts]) => `${effect} (${parts.slice(0, 3).join(', ')}) ${parts[3]};`)
@@ -81,8 +101,23 @@ const ENTITIES: EntityJson[] = [
   entity('Action', 'write', [uid('Action', 'all')]),
 ]
 
-/** What Cedar says when it is given every policy and every entity. */
-const unsliced = (texts: readonly string[], { subject, action, resource, context }: AccessRequest) => {
+interface Linked {
+  readonly templates: readonly string[]
+  readonly links: readonly { readonly of: number; readonly principal: string; readonly resource: string }[]
+}
+
+const uidIn = (text: string) => {
+  const [type = '', id = ''] = text.split('::')
+  return uid(type, id.slice(1, -1))
+}
+
+/** What Cedar says when it is given every policy, template, link and entity. */
+const unsliced = (
+  texts: readonly string[],
+  { templates, links }: Linked,
+  { subject, action, resource, context }: AccessRequest,
+) => {
+  const templateOf = new Map(links.map(({ of }, index) => [`l${index}`, templates[of] ?? '']))
   const staticPolicies = Object.fromEntries(texts.map((text, index) => [`a.cedar#${index + 1}`, text]))
   const answer = isAuthorized({
     principal: uid(subject.type, subject.id),
@@ -90,14 +125,24 @@ const unsliced = (texts: readonly string[], { subject, action, resource, context
     resource: uid(resource.type, resource.id),
     // JSON is what Cedar takes; its own type has the arrays mutable.
     context: context as Parameters<typeof isAuthorized>[0]['context'],
-    policies: { staticPolicies },
+    policies: {
+      staticPolicies,
+      templates: Object.fromEntries(templates.map((text, index) => [`t${index}`, text])),
+      templateLinks: links.map(({ of, principal, resource }, index) => ({
+        templateId: `t${of}`,
+        newId: `l${index}`,
+        values: { '?principal': uidIn(principal), '?resource': uidIn(resource) },
+      })),
+    },
     entities: ENTITIES,
   })
   assert.equal(answer.type, 'success')
   if (answer.type !== 'success') throw new Error('unreachable')
   const { decision, diagnostics } = answer.response
   const failed = diagnostics.errors.map(({ policyId }) => policyId)
-  const failedForbids = failed.filter((id) => staticPolicies[id]?.startsWith('forbid'))
+  const failedForbids = failed.filter((id) => {
+    return (staticPolicies[id] ?? templateOf.get(id) ?? '').startsWith('forbid')
+  })
   const counted = decision === 'deny' || failedForbids.length === 0 ? diagnostics.reason : []
   return {
     decision: decision === 'deny' || failedForbids.length > 0 ? 'deny' : 'allow',
@@ -112,19 +157,38 @@ describe('a slice of the policies', () => {
     const requests = fc.array(request, { minLength: 10, maxLength: 10 })
     let allows = 0
     let errors = 0
+    let ofLinks = 0
     fc.assert(
-      fc.property(policies, requests, (texts, asked) => {
-        const files = { '/p/a.cedar': texts.join('\n'), '/p/e.json': JSON.stringify(ENTITIES) }
-        const engine = createCedar(files, { entities: '/p/e.json' }, 'sliced')
+      fc.property(policies, linked, requests, (texts, more, asked) => {
+        const files = {
+          '/p/a.cedar': texts.join('\n'),
+          '/p/t.cedar': more.templates.map((text, index) => `@id("t${index}") ${text}`).join('\n'),
+          '/p/e.json': JSON.stringify(ENTITIES),
+          '/l/l.json': JSON.stringify({
+            links: more.links.map(({ of, ...values }, index) => ({
+              id: `l${index}`,
+              template: `t${of}`,
+              ...values,
+            })),
+          }),
+        }
+        const config = { entities: '/p/e.json', links: ['/l/*.json'] }
+        const { findings, create } = prepareCedar(files, config, 'sliced')
+        assert.deepEqual(
+          findings.filter(({ severity }) => severity === 'error'),
+          [],
+        )
+        const engine = create()
         for (const one of asked) {
           const { decision, reasons, errors: found } = askOne(engine, one)
           const flat = found.map((text) => text.replace(/\s+/g, ' ').trim())
-          const expected = unsliced(texts, one)
+          const expected = unsliced(texts, more, one)
           const expectedErrors = expected.errors.map((text) => text.replace(/\s+/g, ' ').trim())
           assert.deepEqual(
             { decision, reasons, errors: flat },
             { ...expected, errors: [...new Set(expectedErrors)].sort() },
           )
+          ofLinks += reasons.some((id) => id.startsWith('l')) ? 1 : 0
           allows += decision === 'allow' ? 1 : 0
           errors += found.length
         }
@@ -132,7 +196,10 @@ describe('a slice of the policies', () => {
       }),
       { numRuns: 40 },
     )
-    assert.ok(allows > 10 && errors > 10, `${allows} allows, ${errors} errors`)
+    assert.ok(
+      allows > 10 && errors > 10 && ofLinks > 10,
+      `${allows} allows, ${errors} errors, ${ofLinks} by links`,
+    )
   })
 
   it('is a few policies, whatever the number of others', async () => {

@@ -32,6 +32,7 @@ const toPattern = (glob: string): RegExp =>
 
 interface CedarConfig {
   readonly policies?: readonly string[]
+  readonly links?: readonly string[]
   readonly schema?: string
   readonly entities?: string
 }
