@@ -17,6 +17,8 @@ export interface Credential {
   readonly authenticatedAt?: number
   /** The login that it belongs to: `sid` or a browser session's id. */
   readonly session?: string
+  /** What the provider was asked for at the sign-in, as query text; left out: it was no sign-in, or an ordinary one. */
+  readonly askedFor?: string
   /** True when it should have been replaced by now; left out: nobody says when it should. */
   readonly rotationDue?: boolean
   /** SHA-256 (hex) that tells this very credential from every other; part of grant keys. */

@@ -12,6 +12,7 @@ import { keptForOthers } from './kept-prefixes.ts'
 import { unmet } from './requirement.ts'
 import { type Door, type Gate, type Plan, planOf } from './route-doors.ts'
 import { crossOrigin } from './same-origin.ts'
+import { ANEW, type SignInWish, wasJustWished } from './sign-in-wish.ts'
 
 export interface AuthenticateOptions {
   readonly authenticators: ReadonlyMap<string, Authenticator>
@@ -80,34 +81,43 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
     const identity = authenticate(request, plan, cache, nowMs, signal)
     const { require: requirement } = route
     if (requirement === undefined && revoked === undefined) return identity
-    const { listed } = plan
+    const { listed, wish } = plan
     const settle = (known: Identity | Refusal): Identity | Refusal => {
       if (isRefusal(known)) return known
       const reason = revoked?.(known) ?? null
       if (reason !== null) return revokedRefusal(reason, known, request, listed, nowMs)
-      return requirement === undefined ? known : (unmet(known, requirement, nowMs) ?? known)
+      const missing = requirement === undefined ? null : unmet(known, requirement, nowMs)
+      return missing === null ? known : signInAgain(missing, known, wish, request, listed, nowMs)
     }
     return identity instanceof Promise ? identity.then(settle) : settle(identity)
   }
 }
 
-/** A sign-in that is so young and revoked all the same would be followed by the next one, for ever. */
-const YOUNG_SECONDS = 30
-
 /** Whoever has signed in at a page can do so again, if the provider makes him show once more who he is. */
 const revokedRefusal = (
   reason: string,
-  { credential }: Identity,
+  known: Identity,
   request: CanonicalRequest,
   listed: readonly Authenticator[],
   nowMs: number,
 ): Refusal => {
   const refusal = refuse('authenticate', 'unauthenticated', reason)
-  const { issuedAt = 0, authenticator } = credential
-  const door = listed.find(({ name }) => name === authenticator)
-  const elsewhere =
-    nowMs / 1000 - issuedAt > YOUNG_SECONDS ? (door?.signIn?.(request, { anew: true }) ?? null) : null
-  return elsewhere === null ? challengeFor(refusal, listed, 'bad') : { ...refusal, elsewhere }
+  return challengeFor(signInAgain(refusal, known, ANEW, request, listed, nowMs), listed, 'bad')
+}
+
+/** Sends a page to another sign-in where that may help; what is wanted is not asked for twice in a row. */
+const signInAgain = (
+  refusal: Refusal,
+  { credential }: Identity,
+  wish: SignInWish,
+  request: CanonicalRequest,
+  listed: readonly Authenticator[],
+  nowMs: number,
+): Refusal => {
+  if (refusal.refusal !== 'unauthenticated' || wasJustWished(credential, wish, nowMs)) return refusal
+  const door = listed.find(({ name }) => name === credential.authenticator)
+  const elsewhere = door?.signIn?.(request, wish) ?? null
+  return elsewhere === null ? refusal : { ...refusal, elsewhere }
 }
 
 const authenticate = (
@@ -234,7 +244,7 @@ const withoutCredential = (
     const refusal = refuse('authenticate', 'unauthenticated', detail)
     return otherScheme
       ? challengeFor(refusal, plan.listed, 'none')
-      : askForCredential(refusal, circumstances.request, plan.listed)
+      : askForCredential(refusal, circumstances.request, plan.listed, plan.wish)
   }
   const settle = (verification: Verification): Identity | Refusal =>
     isRefusal(verification) ? verification : verification.identity

@@ -7,6 +7,7 @@ import type { OwnAnswer } from '../../core/own-answer.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
+import type { SignInWish } from './sign-in-wish.ts'
 
 /** A credential as it came in by a carrier, not verified. Never to be logged. */
 export interface Presented {
@@ -144,9 +145,9 @@ export interface Authenticator {
   /**
    * Where the person behind a request without a good credential can sign in; null when it is not a page that asks.
    *
-   * @param options.anew a login that goes on at the provider is not enough.
+   * @param wish what the provider is asked for besides; default nothing.
    */
-  readonly signIn?: (request: CanonicalRequest, options?: { readonly anew?: boolean }) => string | null
+  readonly signIn?: (request: CanonicalRequest, wish?: SignInWish) => string | null
   readonly endpoints?: readonly OwnEndpoint[]
   /** The identity that verified claims would make, for `explain`; only for kinds that map claims. */
   readonly fromClaims?: (claims: JsonObject) => Identity | Refusal

@@ -1,6 +1,7 @@
 import type { Refusal } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Authenticator, Challenge } from './authenticator.ts'
+import { NO_WISH, type SignInWish } from './sign-in-wish.ts'
 
 /**
  * What a request without any credential gets: a page is sent to where its reader can sign in, all else a challenge.
@@ -9,9 +10,10 @@ export const askForCredential = (
   refusal: Refusal,
   request: CanonicalRequest,
   listed: readonly Authenticator[],
+  wish: SignInWish = NO_WISH,
 ): Refusal => {
   for (const { signIn } of listed) {
-    const elsewhere = signIn?.(request) ?? null
+    const elsewhere = signIn?.(request, wish) ?? null
     if (elsewhere !== null) return { ...refusal, elsewhere }
   }
   return challengeFor(refusal, listed, 'none')

@@ -34,6 +34,7 @@ import { sharedStore } from './oidc/shared-store.ts'
 import { transportProblem } from './provider.ts'
 import { publishedKeys } from './published-keys.ts'
 import { writeSessionCookie } from './session-cookies.ts'
+import { NO_WISH } from './sign-in-wish.ts'
 import { compileSubject, literalType, peopleOf, type ToSubject } from './subject.ts'
 
 /**
@@ -162,7 +163,7 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
     challenge: { scheme: 'Cookie', parameters: [`login="${LOGIN_PATH}"`] },
     declines: () => null,
     authenticate: (presented, circumstances) => authenticate(parts, presented, circumstances),
-    signIn: (request, options) => signInAt(parts, request, options?.anew),
+    signIn: (request, wish) => signInAt(parts, request, wish),
     endpoints: [...loginEndpoints(parts), ...logoutEndpoints(parts)],
     fromClaims: (claims) => {
       const seconds = Math.floor(clock.nowMs() / 1000)
@@ -223,8 +224,8 @@ const sealersOf = ({ name, config, secrets, preparation }: Ingredients): Shared<
   return { value: sealerWith([made.value.secret]), release: made.release }
 }
 
-const signInAt = ({ name }: OidcParts, request: CanonicalRequest, anew = false): string | null =>
-  asksForPage(request) ? loginAddress(name, request.target, anew) : null
+const signInAt = ({ name }: OidcParts, request: CanonicalRequest, wish = NO_WISH): string | null =>
+  asksForPage(request) ? loginAddress(name, request.target, wish) : null
 
 const authenticate = async (
   parts: OidcParts,

@@ -2,6 +2,7 @@ import type { Route } from '../../core/route.ts'
 import type { Authenticator } from './authenticator.ts'
 import { carrierLabel, carrierReader, type ReadCarrier } from './carriers.ts'
 import type { PrefixOwner } from './kept-prefixes.ts'
+import { NO_WISH, type SignInWish, wishOf } from './sign-in-wish.ts'
 
 /** One authenticator of a route's list. */
 export interface Door {
@@ -32,10 +33,15 @@ export interface Plan {
   readonly anonymous: Door | null
   readonly readsAuthorization: boolean
   readonly listed: readonly Authenticator[]
+  /** What a page's reader is asked for at a sign-in. */
+  readonly wish: SignInWish
 }
 
 /** Throws when the list names an authenticator that does not exist: that is a bug of the loader. */
-export const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<string, Door>): Plan => {
+export const planOf = (
+  { name, authenticate: list, require: requirement }: Route,
+  doors: ReadonlyMap<string, Door>,
+): Plan => {
   const listed = list.map((each) => {
     const door = doors.get(each)
     if (door === undefined)
@@ -64,5 +70,6 @@ export const planOf = ({ name, authenticate: list }: Route, doors: ReadonlyMap<s
     anonymous: listed.find(({ authenticator }) => authenticator.carrier.kind === 'none') ?? null,
     readsAuthorization: listed.some(({ authenticator }) => authenticator.carrier.kind === 'authorization'),
     listed: listed.map(({ authenticator }) => authenticator),
+    wish: requirement === undefined ? NO_WISH : wishOf(requirement),
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isRefusal, type Refusal, refuse } from '../../../core/refusals.ts'
 import type { OwnAnswered, OwnEndpoint, OwnRequest } from '../authenticator.ts'
 import { cookieName, writeSessionCookie } from '../session-cookies.ts'
+import { readWish, type SignInWish, wishText } from '../sign-in-wish.ts'
 import { endSession } from './end-session.ts'
 import { CALLBACK_PATH, LOGIN_PATH, type OidcParts } from './parts.ts'
 import type { PendingLogin } from './pending-logins.ts'
@@ -28,9 +29,10 @@ export const loginEndpoints = (parts: OidcParts): readonly OwnEndpoint[] => [
 ]
 
 /** The address of a sign-in that leads back to what was asked for. */
-export const loginAddress = (name: string, target: string, anew: boolean): string => {
+export const loginAddress = (name: string, target: string, wish: SignInWish): string => {
   const back = returnTarget(target)
-  const query = `authenticator=${encodeURIComponent(name)}${anew ? '&prompt=login' : ''}`
+  const wished = wishText(wish)
+  const query = `authenticator=${encodeURIComponent(name)}${wished === '' ? '' : `&${wished}`}`
   return `${LOGIN_PATH}?${query}${back === null ? '' : `&return=${encodeURIComponent(back)}`}`
 }
 
@@ -52,8 +54,11 @@ const beginLogin = async (
       publicDetail: 'After signing in only a page of this host can follow.',
     })
   }
-  const { login, setCookies } = await logins.begin(request, returnTo, nowMs)
-  const location = await provider.authorizationUrl(redirectUri(login), login, query.get('prompt') === 'login')
+  const wish = readWish(query)
+  if (wish === null)
+    return refuse('authenticate', 'bad_request', `${name}: a sign-in that asks for something odd`)
+  const { login, setCookies } = await logins.begin(request, { returnTo, askedFor: wishText(wish) }, nowMs)
+  const location = await provider.authorizationUrl(redirectUri(login), login, wish)
   if (typeof location !== 'string') return refusalOf(name, location, NOT_NOW)
   return { identity: null, answer: { kind: 'redirect', location, setCookies } }
 }
@@ -79,7 +84,7 @@ const endLogin = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswere
   }
   const tokens = await provider.redeem(new URL(`${redirectUri(login)}${request.query}`), login)
   if (isProviderFailure(tokens)) return refused(refusalOf(name, tokens, AGAIN))
-  const opened = await openSession(parts, asked, tokens)
+  const opened = await openSession(parts, asked, login, tokens)
   if (isRefusal(opened)) return refused(opened)
   const { identity, endings, setCookies } = opened
   const answer = {
@@ -97,7 +102,12 @@ const ambiguous = (query: URLSearchParams): string | null => {
 }
 
 /** A new session, whatever session the browser came with: that one is over. */
-const openSession = async (parts: OidcParts, { request, nowMs }: OwnRequest, tokens: Tokens) => {
+const openSession = async (
+  parts: OidcParts,
+  { request, nowMs }: OwnRequest,
+  { askedFor }: PendingLogin,
+  tokens: Tokens,
+) => {
   const { name, cookie, limits, toSubject, store, refreshBeforeMs } = parts
   const { idToken, refreshToken } = tokens
   if (idToken === null) return refuse('authenticate', 'authenticator_unavailable', `${name}: no ID token`)
@@ -107,6 +117,7 @@ const openSession = async (parts: OidcParts, { request, nowMs }: OwnRequest, tok
     startedAt: nowSeconds,
     usedAt: nowSeconds,
     idToken,
+    ...(askedFor === '' ? {} : { askedFor }),
     ...(refreshToken === null ? {} : { refreshToken }),
     ...tokenTimes(tokens, refreshBeforeMs, nowMs),
   }

@@ -11,6 +11,8 @@ import type { Sealer } from './sealing.ts'
 /** A sign-in that has begun in this browser. */
 export interface PendingLogin extends LoginSecrets {
   readonly returnTo: string
+  /** See `Credential.askedFor`; empty: an ordinary one. */
+  readonly askedFor: string
   /** Where it began; it ends there, too. */
   readonly origin: string
   /** Seconds since the epoch. */
@@ -21,7 +23,7 @@ export interface PendingLogins {
   /** Begins one; the cookies tie it to this browser. */
   readonly begin: (
     request: CanonicalRequest,
-    returnTo: string,
+    wanted: Pick<PendingLogin, 'returnTo' | 'askedFor'>,
     nowMs: number,
   ) => Promise<{ readonly login: PendingLogin; readonly setCookies: readonly string[] }>
   /**
@@ -48,7 +50,7 @@ export const createPendingLogins = (name: string, cookie: string, sealer: Sealer
   const used = new LRUCache<string, true>({ max: MOST_USED })
   const prefixOf = (request: CanonicalRequest): string => `${cookieName(cookie, request) ?? ''}.login-`
   return {
-    begin: async (request, returnTo, nowMs) => {
+    begin: async (request, { returnTo, askedFor }, nowMs) => {
       // The first characters are a time, so that names are in the order of their age.
       const id = `${Math.floor(nowMs / 1000)
         .toString(36)
@@ -58,6 +60,7 @@ export const createPendingLogins = (name: string, cookie: string, sealer: Sealer
         nonce: randomNonce(),
         verifier: randomPKCECodeVerifier(),
         returnTo,
+        askedFor,
         origin: originOfRequest(request),
         startedAt: Math.floor(nowMs / 1000),
       }
@@ -109,8 +112,9 @@ const cookiesOf = ({ names, headers }: CanonicalRequest, prefix: string) =>
   )
 
 const parseLogin = (json: JsonObject): PendingLogin | null => {
-  const { state, nonce, verifier, returnTo, origin, startedAt } = json
+  const { state, nonce, verifier, returnTo, askedFor = '', origin, startedAt } = json
   if (typeof state !== 'string' || typeof nonce !== 'string' || typeof verifier !== 'string') return null
   if (typeof returnTo !== 'string' || typeof origin !== 'string' || typeof startedAt !== 'number') return null
-  return { state, nonce, verifier, returnTo, origin, startedAt }
+  if (typeof askedFor !== 'string') return null
+  return { state, nonce, verifier, returnTo, askedFor, origin, startedAt }
 }

@@ -22,6 +22,7 @@ import { type Algorithm, ASYMMETRIC_ALGORITHMS } from '../algorithms.ts'
 import { parseJwt } from '../jwt-parse.ts'
 import { acceptedAlgorithm, findSigner } from '../jwt-signature.ts'
 import type { KeySource } from '../key-source.ts'
+import { type SignInWish, wishParameters } from '../sign-in-wish.ts'
 import { type ProviderFailure, providerFailure } from './provider-failure.ts'
 import { createProviderFetch } from './provider-fetch.ts'
 
@@ -56,11 +57,10 @@ export interface LoginSecrets {
 }
 
 export interface OidcProvider {
-  /** @param anew whoever is signed in there shows once more who he is. */
   readonly authorizationUrl: (
     redirectUri: string,
     secrets: LoginSecrets,
-    anew: boolean,
+    wish: SignInWish,
   ) => Promise<string | ProviderFailure>
   /** @param answer the address by which the browser came back. */
   readonly redeem: (answer: URL, secrets: LoginSecrets) => Promise<Tokens | ProviderFailure>
@@ -104,11 +104,13 @@ export const createOidcProvider = (options: ProviderOptions): OidcProvider => {
   }
 
   return {
-    authorizationUrl: (redirectUri, { state, nonce, verifier }, anew) =>
+    authorizationUrl: (redirectUri, { state, nonce, verifier }, wish) =>
       attempt('a sign-in', async (configuration) => {
         const url = buildAuthorizationUrl(configuration, {
           ...options.parameters,
-          ...(anew ? { prompt: 'login' } : {}),
+          // Who is asked for an age must say when the login was: only that shows that there was another one.
+          ...(wish.anew ? { max_age: '0' } : {}),
+          ...wishParameters(wish),
           redirect_uri: redirectUri,
           scope: options.scopes.join(' '),
           code_challenge: await calculatePKCECodeChallenge(verifier),

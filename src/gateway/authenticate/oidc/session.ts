@@ -14,6 +14,8 @@ export interface Session {
   readonly usedAt: number
   /** As the provider signed it; it has been verified. */
   readonly idToken: string
+  /** See `Credential.askedFor`. */
+  readonly askedFor?: string
   readonly refreshToken?: string
   /** When the tokens are to be refreshed, and when they are of no use any more. */
   readonly refreshAt?: number
@@ -29,7 +31,7 @@ export const sessionJson = (session: Session): JsonObject => ({ ...session })
 
 /** Null when it is no session. Does not check its times. */
 export const parseSession = (json: JsonObject): Session | null => {
-  const { id, startedAt, usedAt, idToken, refreshToken, refreshAt, expiresAt } = json
+  const { id, startedAt, usedAt, idToken, askedFor, refreshToken, refreshAt, expiresAt } = json
   if (typeof id !== 'string' || typeof idToken !== 'string') return null
   if (typeof startedAt !== 'number' || typeof usedAt !== 'number') return null
   return {
@@ -37,6 +39,7 @@ export const parseSession = (json: JsonObject): Session | null => {
     startedAt,
     usedAt,
     idToken,
+    ...(typeof askedFor === 'string' ? { askedFor } : {}),
     ...(typeof refreshToken === 'string' ? { refreshToken } : {}),
     ...(typeof refreshAt === 'number' ? { refreshAt } : {}),
     ...(typeof expiresAt === 'number' ? { expiresAt } : {}),
@@ -89,7 +92,9 @@ export const identityOf = (
     ...(typeof claims.iss === 'string' ? { issuer: claims.iss } : {}),
     issuedAt: session.startedAt,
     expiresAt: Math.floor(endOfLifeMs(session, limits) / 1000),
-    ...(typeof claims.auth_time === 'number' ? { authenticatedAt: claims.auth_time } : {}),
+    // The login at the provider may be of any age where it does not say: then it counts as older than any mark.
+    authenticatedAt: typeof claims.auth_time === 'number' ? claims.auth_time : 0,
+    ...(session.askedFor === undefined ? {} : { askedFor: session.askedFor }),
     // What the provider calls it, and ends it by; where it does not say, it is ours to name.
     session: typeof claims.sid === 'string' ? claims.sid : session.id,
     digest,
