@@ -8,6 +8,7 @@ import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signa
 import { createTasks, type Tasks } from '../gateway/bind/tasks.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
+import { createRedisContexts } from '../gateway/decide/grants/redis-contexts.ts'
 import { createRedisGrants } from '../gateway/decide/grants/redis-grants.ts'
 import type { GrantStats, GrantStore } from '../gateway/decide/grants/store.ts'
 import { createTwoTiers } from '../gateway/decide/grants/two-tiers.ts'
@@ -269,8 +270,10 @@ const storeOf = (
     if (redis === null) return memory
     const link = createRedisLink(redis, { timeoutMs: redis.commandTimeoutMs, name: 'grants', log })
     const { keyPrefix, macKey, commandTimeoutMs } = redis
-    const shared = createRedisGrants({ link, keyPrefix, mac: createMac(macKey), clock })
-    return createTwoTiers(memory, shared, commandTimeoutMs)
+    const mac = createMac(macKey)
+    const shared = createRedisGrants({ link, keyPrefix, mac, clock })
+    const swapContext = createRedisContexts({ link, keyPrefix, mac })
+    return createTwoTiers(memory, shared, { swapContext, sharedTimeoutMs: commandTimeoutMs })
   })
 }
 

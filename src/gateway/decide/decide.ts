@@ -151,6 +151,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     shadow === null ? decision : withShadow(shadow, requests, decision, http)
 
   const ask = (asked: Case, caller: Question['signal']): Decision | Refusal | Promise<Decision | Refusal> => {
+    if (asked.keep?.config.bindTo !== undefined) binding?.missed(asked.keep.config.ttlMs)
     let controller: AbortController | null = null
     const control = (): AbortController => {
       controller ??= new AbortController()

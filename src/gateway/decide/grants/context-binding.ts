@@ -7,6 +7,11 @@ import type { GrantStore } from './store.ts'
 export interface ContextBinding {
   /** To be called with each request of a route that has `bindTo`, before its grant is looked for. */
   readonly seen: (id: string, requests: readonly AccessRequest[], bindTo: readonly string[]) => void
+  /**
+   * To be called right after it when there was no grant for it here: others are told of its context, and what they gave
+   * in another one ends. @param lifeMs the longest that its grant lives.
+   */
+  readonly missed: (lifeMs: number) => void
 }
 
 /** The grants that were looked for while the context was the same. */
@@ -15,18 +20,32 @@ interface Bound {
   readonly grants: Set<string>
 }
 
+/** What was seen last, and what ended by that. */
+interface Seen {
+  /** One for each part of the context that the grant is bound to. */
+  readonly parts: readonly { readonly about: string; readonly values: string }[]
+  readonly grant: string
+  readonly bindTo: readonly string[]
+  readonly ended: ReadonlySet<string>
+}
+
 const MOST_KEPT = 100_000
 const MOST_GRANTS = 64
+const NONE: ReadonlySet<string> = new Set()
 
 /**
- * Of this process. Earlier grants end here at once, and everywhere by a mark of each: a request from another place, or
- * by another device, ends what the first one was given, also when that one comes back.
+ * Earlier grants end here at once, and everywhere by a mark of each: a request from another place, or by another device,
+ * ends what the first one was given, also when that one comes back.
+ *
+ * What was given in the same context needs nobody else: others are asked only when there is no grant here, which is so
+ * after each change that another one has seen, since that voids what is here.
  */
 export const createContextBinding = (
-  store: Pick<GrantStore, 'delete'>,
+  store: Pick<GrantStore, 'delete' | 'swapContext'>,
   publish: RevocationFeed['publish'] | undefined,
 ): ContextBinding => {
   const kept = new Map<string, Bound>()
+  let last: Seen | null = null
 
   const end = (grant: string, bindTo: readonly string[]): void => {
     store.delete(grant)
@@ -37,23 +56,43 @@ export const createContextBinding = (
     )
   }
 
+  /** @returns the grants that are bound to other values. */
+  const change = (about: string, values: string, grant: string): ReadonlySet<string> => {
+    const before = kept.get(about)
+    if (before !== undefined && before.values === values) {
+      if (before.grants.size < MOST_GRANTS) before.grants.add(grant)
+      return NONE
+    }
+    const [oldest] = kept.size < MOST_KEPT ? [] : kept.keys()
+    if (oldest !== undefined) kept.delete(oldest)
+    kept.set(about, { values, grants: new Set([grant]) })
+    return before?.grants ?? NONE
+  }
+
   return {
-    seen: (id, requests, bindTo) => {
-      const key = JSON.stringify(
-        requests.map(({ subject, resource }) => [subject.type, subject.id, resource.type, resource.id]),
-      )
-      const values = JSON.stringify(
-        requests.map(({ context }) => bindTo.map((path) => valueAt(context, path))),
-      )
-      const before = kept.get(key)
-      if (before !== undefined && before.values === values) {
-        if (before.grants.size < MOST_GRANTS) before.grants.add(id)
-        return
+    seen: (grant, requests, bindTo) => {
+      const whose = requests.map(({ subject: who, resource: what }) => [who.type, who.id, what.type, what.id])
+      // Each part by itself: routes may bind to different ones, and what one of them sees concerns the other.
+      const parts = bindTo.map((path) => ({
+        about: JSON.stringify([path, whose]),
+        values: JSON.stringify(requests.map(({ context }) => valueAt(context, path))),
+      }))
+      let ended = NONE
+      for (const { about, values } of parts) {
+        const gone = change(about, values, grant)
+        if (gone.size > 0) ended = new Set([...ended, ...gone])
       }
-      for (const grant of before?.grants ?? []) end(grant, bindTo)
-      const [oldest] = kept.size < MOST_KEPT ? [] : kept.keys()
-      if (oldest !== undefined) kept.delete(oldest)
-      kept.set(key, { values, grants: new Set([id]) })
+      for (const one of ended) end(one, bindTo)
+      last = { parts, grant, bindTo, ended }
+    },
+    missed: (lifeMs) => {
+      const { swapContext } = store
+      if (last === null || swapContext === undefined) return
+      const { parts, grant, bindTo, ended } = last
+      const swaps = parts.map(({ about, values }) => swapContext(about, values, grant, lifeMs))
+      void Promise.all(swaps).then((others) => {
+        for (const other of new Set(others.flat())) if (!ended.has(other)) end(other, bindTo)
+      })
     },
   }
 }

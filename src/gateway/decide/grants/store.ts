@@ -32,6 +32,20 @@ export type SharedFilter = IndexKind | 'grant'
 
 export type FindShared = (kind: SharedFilter, name: string) => Promise<readonly Grant[] | null>
 
+/**
+ * Tells others in what context a grant was asked for, and finds those that were bound to another one.
+ *
+ * @param about  whose and on what.
+ * @param values of the context, in what the grant is bound to.
+ * @returns ids of grants that others made in another context; none also when they cannot be asked. Never rejects.
+ */
+export type SwapContext = (
+  about: string,
+  values: string,
+  grant: string,
+  lifeMs: number,
+) => Promise<readonly string[]>
+
 /** Counts since the start. */
 export interface SharedStats {
   readonly hits: number
@@ -65,6 +79,8 @@ export interface GrantStore {
   readonly keep?: (grant: Grant) => void
   /** What is shared about a subject, task or resource, bounded; null when it cannot be reached. Not there when nothing is shared. */
   readonly findShared?: FindShared
+  /** Not there when nothing is shared. */
+  readonly swapContext?: SwapContext
   readonly sharedStats?: () => SharedStats
   readonly close?: () => void
 }

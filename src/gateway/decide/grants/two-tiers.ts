@@ -1,11 +1,11 @@
 import type { SharedGrants } from './redis-grants.ts'
-import type { GrantStore } from './store.ts'
+import type { GrantStore, SwapContext } from './store.ts'
 
 /** Grants of this process first, and behind them those that all gateways share. */
 export const createTwoTiers = (
   memory: GrantStore,
   shared: SharedGrants,
-  sharedTimeoutMs: number,
+  { swapContext, sharedTimeoutMs }: { readonly swapContext?: SwapContext; readonly sharedTimeoutMs: number },
 ): GrantStore => ({
   ...memory,
   put: (grant) => {
@@ -15,6 +15,7 @@ export const createTwoTiers = (
   keep: memory.put,
   getShared: (id) => shared.get(id),
   sharedTimeoutMs,
+  ...(swapContext === undefined ? {} : { swapContext }),
   findShared: shared.find,
   sharedStats: shared.stats,
   close: shared.close,

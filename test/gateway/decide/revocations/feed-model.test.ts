@@ -95,7 +95,7 @@ const createModel = (redis: RedisServer, links: readonly RedisLink[], random: ()
           },
         ],
       ]),
-      store: createTwoTiers(memory, shared, 1000),
+      store: createTwoTiers(memory, shared, { sharedTimeoutMs: 1000 }),
       feed: replica.feed,
       routes: [{ ttlMs: 600_000, denyTtlMs: 0, quantiseMs: null }],
       mappingHashes: ['m'],
