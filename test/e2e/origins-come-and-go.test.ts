@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
@@ -8,20 +11,27 @@ import { get, KEY, world } from './live-world.ts'
 const closers: (() => Promise<void>)[] = []
 after(async () => {
   for (const close of closers.reverse()) await close()
+  rmSync(dirname(DONE), { recursive: true })
 })
 
-/** An application in a process of its own, which says its number; what is posted is read to the end. */
+/** An application in a process of its own, which says its name, and keeps what is posted in a file before it answers. */
 const APPLICATION = `
-const [, port, name] = process.argv
+const [, port, name, done] = process.argv
 require('node:http').createServer((request, response) => {
-  request.on('data', () => {}).on('end', () => response.end(name))
+  let text = ''
+  request.on('data', (chunk) => { text += chunk })
+  request.on('end', () => {
+    if (request.method === 'POST') require('node:fs').appendFileSync(done, text + '\\n')
+    response.end(name)
+  })
 }).listen(Number(port), '127.0.0.1')
 `
+const DONE = join(mkdtempSync(join(tmpdir(), 'sallyport-origins-')), 'done')
 
 const startOrigin = async (name: string, port?: number): Promise<ServerProcess> => {
   const origin = await startServerProcess({
     command: process.execPath,
-    args: (at) => ['-e', APPLICATION, '--', String(at), name],
+    args: (at) => ['-e', APPLICATION, '--', String(at), name, DONE],
     healthPath: '/',
     ...(port === undefined ? {} : { port }),
   })
@@ -52,6 +62,16 @@ const isUp = async ({ admin }: TestGateway, { port }: ServerProcess): Promise<st
     ?.slice(sample.length)
 }
 
+/** Kills each origin under load, and starts another one in its place, until all have gone; waits for the metrics to say so. */
+const killInTurn = async (gateway: TestGateway, origins: readonly ServerProcess[]): Promise<void> => {
+  for (const origin of origins) {
+    await origin.kill()
+    await eventually('it is out', async () => (await isUp(gateway, origin)) === '0')
+    await startOrigin('again', origin.port)
+    await eventually('it is back', async () => (await isUp(gateway, origin)) === '1')
+  }
+}
+
 /** Asks over and over until it is stopped; gives what the answers were, by status. */
 const callers = (port: number, count: number) => {
   const statuses = new Map<number, number>()
@@ -76,18 +96,10 @@ const callers = (port: number, count: number) => {
 }
 
 test('no caller notices that origins are killed and started again, one after the other', async () => {
-  let origins = [await startOrigin('one'), await startOrigin('two')]
+  const origins = [await startOrigin('one'), await startOrigin('two')]
   const gateway = await start(origins, 'breaker: { failures: 2, trialEvery: 50ms }')
   const load = callers(gateway.port, 6)
-  for (const index of [0, 1, 0]) {
-    const origin = origins[index]
-    assert.ok(origin)
-    await origin.kill()
-    await eventually('it is out', async () => (await isUp(gateway, origin)) === '0')
-    const back = await startOrigin('again', origin.port)
-    await eventually('it is back', async () => (await isUp(gateway, origin)) === '1')
-    origins = origins.with(index, back)
-  }
+  await killInTurn(gateway, origins)
   const answers = await load.stop()
   assert.deepEqual(
     answers.map(([status]) => status),
@@ -96,6 +108,38 @@ test('no caller notices that origins are killed and started again, one after the
   const records = gateway.records()
   assert.equal(records.length, answers[0]?.[1])
   assert.ok(records.every(({ decision }) => decision === 'allow'))
+})
+
+test('what is posted while origins are killed is done once, or it is said that it failed', async () => {
+  const origins = [await startOrigin('one'), await startOrigin('two')]
+  const gateway = await start(origins, 'breaker: { failures: 2, trialEvery: 50ms }')
+  const answered = new Map<string, number>()
+  let stopped = false
+  const post = async (caller: number): Promise<void> => {
+    const connection = await openRaw(gateway.port)
+    for (let number = 0; !stopped; number += 1) {
+      const body = JSON.stringify({ id: 'one', number: `${caller}-${number}` })
+      const head = `POST /things HTTP/1.1\r\nHost: app\r\nX-Api-Key: ${KEY.key}\r\nContent-Type: application/json`
+      connection.send(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+      answered.set(body, (await connection.response()).status)
+    }
+    connection.destroy()
+  }
+  const posting = [0, 1, 2, 3].map(post)
+  await killInTurn(gateway, origins)
+  stopped = true
+  await Promise.all(posting)
+  const done = readFileSync(DONE, 'utf8').split('\n').slice(0, -1)
+  assert.equal(new Set(done).size, done.length)
+  const statuses = [...new Set(answered.values())]
+  assert.ok(statuses.every((status) => status === 200 || status === 502))
+  const told = [...answered].filter(([, status]) => status === 200).map(([body]) => body)
+  assert.ok(told.length > 0)
+  const wasDone = new Set(done)
+  assert.deepEqual(
+    told.filter((body) => !wasDone.has(body)),
+    [],
+  )
 })
 
 test('an origin that hangs is found by its check, and nobody waits for it any more', async () => {

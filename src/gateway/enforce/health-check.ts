@@ -32,7 +32,9 @@ export const startHealthCheck = (options: HealthCheckOptions): (() => void) => {
   const ask = async (): Promise<string | null> => {
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)])
     const headers = { host, 'user-agent': 'sallyport' }
-    const { statusCode, body } = await client.request({ method: 'GET', path, headers, signal, reset: true })
+    const asked = client.request({ method: 'GET', path, headers, signal, reset: true })
+    // The client looks at its signal only once it is connected; a deadline must also hold before that.
+    const { statusCode, body } = await Promise.race([asked, rejectedBy(signal)])
     // Only the head counts; whatever becomes of the rest is nobody's concern.
     body.on('error', () => undefined).destroy()
     return statusCode < LEAST_OK || statusCode > MOST_OK ? `HTTP ${statusCode}` : null
@@ -51,3 +53,8 @@ export const startHealthCheck = (options: HealthCheckOptions): (() => void) => {
     void client.destroy()
   }
 }
+
+const rejectedBy = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })

@@ -48,6 +48,7 @@ export const createHttpSink = (options: HttpSinkOptions): BareSink => {
   const own = deliver(options, openSpool(options))
   const all = [own]
   const stopLooking = lookFor(options, (left) => all.push(left))
+  let closed = false
   const sum = (read: (each: Delivering) => number): number =>
     all.reduce((total, each) => total + read(each), 0)
   return {
@@ -62,12 +63,14 @@ export const createHttpSink = (options: HttpSinkOptions): BareSink => {
       await Promise.all(all.map(({ courier }) => courier.flush(signal)))
     },
     close: () => {
+      if (closed) return
+      closed = true
       stopLooking()
-      const spoolRecords = sum(({ spool }) => spool.waiting().records)
-      for (const { spool, courier } of all.splice(0)) {
+      for (const { spool, courier } of all) {
         courier.close()
         spool.close()
       }
+      const spoolRecords = sum(({ spool }) => spool.waiting().records)
       if (spoolRecords > 0) log.warn({ sink: name, spool: folder, spoolRecords }, 'records stay in the spool')
     },
     delivery: () => ({
