@@ -3,7 +3,7 @@ import type { Evaluation, PreparedSlice } from './cedar-evaluate.ts'
 import { namedEntities } from './cedar-literals.ts'
 import type { LoadedPolicies } from './cedar-load.ts'
 import type { CedarPolicy } from './cedar-policies.ts'
-import type { PolicySlice } from './cedar-slices.ts'
+import type { PolicySlice, ScopeQuestion } from './cedar-slices.ts'
 import { preparePolicies } from './cedar-slots.ts'
 import { staticPolicies } from './cedar-validate.ts'
 
@@ -12,15 +12,24 @@ const UNSLICED = 32
 /** As many as there are slots for them. */
 const MOST_SLICES = 1024
 
+export interface Slices extends Pick<Evaluation, 'sliceOf'> {
+  /** Parses the slice of a question; false when there is nothing to do. */
+  readonly prepare: (question: ScopeQuestion) => boolean
+  /** A question for each slice that there is, the last one first. */
+  readonly asked: () => readonly ScopeQuestion[]
+  readonly release: () => void
+}
+
+interface KnownSlice extends PreparedSlice {
+  readonly question: ScopeQuestion
+}
+
 /**
  * The policies of an engine in slices, each parsed when a question first wants it, which takes about as long as a decision.
  *
  * So a decision costs what the policies cost that it can match, however many others there are.
  */
-export const createSlices = (
-  engine: string,
-  { policies, slicer }: LoadedPolicies,
-): Pick<Evaluation, 'sliceOf'> & { readonly release: () => void } => {
+export const createSlices = (engine: string, { policies, slicer }: LoadedPolicies): Slices => {
   const prepare = (slice: readonly CedarPolicy[]): PreparedSlice => {
     const named = new Set<string>()
     for (const { json } of slice) namedEntities(json, named)
@@ -30,18 +39,34 @@ export const createSlices = (
   if (policies.length <= UNSLICED) {
     const all = prepare(policies)
     all.prepared.slot()
-    return { sliceOf: () => all, release: () => all.prepared.release() }
+    return {
+      sliceOf: () => all,
+      prepare: () => false,
+      asked: () => [],
+      release: () => all.prepared.release(),
+    }
   }
-  const slices = new LRUCache<string, PreparedSlice>({
+  const slices = new LRUCache<string, KnownSlice>({
     max: MOST_SLICES,
     dispose: ({ prepared }) => prepared.release(),
   })
-  const preparedSlice = ({ key, policies: slice }: PolicySlice): PreparedSlice => {
-    const known = slices.get(key)
-    if (known !== undefined) return known
-    const made = prepare(slice())
+  const make = ({ key, policies: slice }: PolicySlice, question: ScopeQuestion): KnownSlice => {
+    const made = { ...prepare(slice()), question }
     slices.set(key, made)
     return made
   }
-  return { sliceOf: (question) => preparedSlice(slicer.sliceOf(question)), release: () => slices.clear() }
+  return {
+    sliceOf: (question) => {
+      const slice = slicer.sliceOf(question)
+      return slices.get(slice.key) ?? make(slice, question)
+    },
+    prepare: (question) => {
+      const slice = slicer.sliceOf(question)
+      if (slices.has(slice.key)) return false
+      make(slice, question).prepared.slot()
+      return true
+    },
+    asked: () => [...slices.values()].map(({ question }) => question),
+    release: () => slices.clear(),
+  }
 }

@@ -6,6 +6,7 @@ import type { Log } from '../../../core/log.ts'
 import type { ReviewedQuestion } from '../../../core/question-outline.ts'
 import { refuse } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
+import { prepareAhead, questionsOfSchema } from './cedar-ahead.ts'
 import { type EntityStore, readEntities } from './cedar-entities.ts'
 import { type Evaluation, evaluateByCedar, scopeOf } from './cedar-evaluate.ts'
 import { nearPolicies, policySources } from './cedar-explain.ts'
@@ -137,6 +138,7 @@ const createEngine = (parts: {
     entities,
     actionTypes: schema === null ? new Map() : namespacedActions(schema),
   }
+  const ahead = prepareAhead(name, slices, () => (schema === null ? [] : questionsOfSchema(schema)), log)
   return {
     name,
     type: 'cedar',
@@ -158,6 +160,7 @@ const createEngine = (parts: {
       return nearPolicies(slice.policies, request, { ...evaluation, named: slice.named })
     },
     close: () => {
+      ahead.stop()
       slices.release()
       preparedSchema?.release()
     },
