@@ -85,6 +85,17 @@ describe('the pages of the authenticators', () => {
     assert.equal((await mistakesOf(`${sound}${twice}`)).length, 1)
   })
 
+  test('what a proxy says of the device loads, with the mapping that reads it', async () => {
+    const text = read('authenticators/README.md')
+    const [listeners = ''] = blocksOf(text, 'yaml-listeners')
+    assert.match(listeners, /posture:/)
+    const gateway = sound.replace(/^listeners:.*\n/m, listeners)
+    const [, context = ''] = /`(context: \{ compliant: [^`]+)`/.exec(text) ?? []
+    const routes = String(SOUND[ROUTES]).replace(/^ {6}resource:.*$/m, `$&\n      ${context}`)
+    assert.match(routes, /request\.posture/)
+    assert.deepEqual(await mistakesOf(gateway, { [ROUTES]: routes }), [])
+  })
+
   test('what a route may require loads', async () => {
     const [require = ''] = blocksOf(read('authenticators/README.md'), 'yaml')
     const routes = String(SOUND[ROUTES]).replace(
