@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
+import { fillGrants } from './fill-grants.ts'
 import { median } from './median.ts'
 import { findCommand, freePort, pinned, type Running, startProcess } from './processes.ts'
 import { ADMIN_TOKEN, type SallyportProcess, startSallyport } from './subjects.ts'
@@ -22,9 +23,10 @@ export interface Shared {
 }
 
 const MARKS = 200
-const TOKENS = 10_000
+const GRANTS = 1_000_000
+/** Callers whose grants one gateway made, and another one finds. */
+const TOKENS = 100
 const PER_TOKEN = 10
-const PROBED_TOKENS = 100
 const ROUTES = 200
 const BACKGROUND_PER_SECOND = 500
 
@@ -52,19 +54,20 @@ export const measureShared = async (backendPort: number): Promise<Shared | null>
     gateways.push(second)
     const marks = await measureMarks(first, second)
     const before = await redisMemory(redisPort)
-    const tokens = Array.from({ length: TOKENS }, (_, at) => first.world.token(`holder-${at}`))
-    fillGrants(first.port, tokens)
-    const grants = TOKENS * PER_TOKEN
-    const bytesPerGrant = ((await redisMemory(redisPort)) - before) / grants
-    const hits = await measureHits(second.port, tokens.slice(0, PROBED_TOKENS))
-    return { grants, bytesPerGrant, ...hits, marks: MARKS, ...marks }
+    await fillGrants(redisPort, GRANTS)
+    const bytesPerGrant = ((await redisMemory(redisPort)) - before) / GRANTS
+    const tokens = Array.from({ length: TOKENS }, (_, at) => first.world.token(`caller-${at}`))
+    makeGrants(first.port, tokens)
+    const hits = await measureHits(second.port, tokens)
+    return { grants: GRANTS, bytesPerGrant, ...hits, marks: MARKS, ...marks }
   } finally {
     await Promise.all(gateways.map(({ stop }) => stop()))
     await redis.stop()
   }
 }
 
-const fillGrants = (port: number, tokens: readonly string[]): void => {
+/** By their requests. */
+const makeGrants = (port: number, tokens: readonly string[]): void => {
   const program = fileURLToPath(new URL('./many-callers.js', import.meta.url))
   const [file, args] = pinned('surroundings', [process.execPath, program])
   execFileSync(file, args, {
