@@ -5,7 +5,7 @@ import type { Log } from '../core/log.ts'
 import type { Preparation } from '../core/settings.ts'
 import type { Authenticator } from '../gateway/authenticate/authenticator.ts'
 import { createSeenTokens, type SeenTokens } from '../gateway/authenticate/signals/receiver.ts'
-import { createTasks, type Tasks } from '../gateway/bind/tasks.ts'
+import { claimingTasks, createTasks, type Tasks } from '../gateway/bind/tasks.ts'
 import type { Engine } from '../gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../gateway/decide/grants/memory.ts'
 import { createRedisContexts } from '../gateway/decide/grants/redis-contexts.ts'
@@ -80,7 +80,7 @@ export const createEstate = ({
     stores: createInstances((store) => store.close?.()),
     heads: createInstances((heads) => heads.close()),
     seenTokens: createSeenTokens(shared.uses),
-    tasks: createTasks(clock),
+    tasks: createTasks(clock, shared.tasks),
     revocations: createRevocations({ clock, log, ...(place === undefined ? {} : { peers: place.peers }) }),
     shared,
     sinks: createOpenSinks(log, later),
@@ -226,7 +226,7 @@ export const createGeneration = (
     const identify = (claims: JsonObject): Identify => identifyAs(authenticators, { claims }, clock)
     return {
       configuration,
-      stages,
+      stages: { ...stages, authenticate: claimingTasks(stages.authenticate, estate.tasks) },
       heads,
       sinks: open,
       engines,

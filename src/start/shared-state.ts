@@ -1,10 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
 import type { Log } from '../core/log.ts'
+import type { SharedTasks } from '../core/shared-tasks.ts'
 import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
 import { NO_SHARED_VALUES, type SharedValues } from '../core/shared-values.ts'
 import { createRedisLink, type RedisLink } from '../gateway/decide/redis/link.ts'
+import { createMac } from '../gateway/decide/redis/mac.ts'
 import type { RedisSettings } from '../gateway/decide/redis/settings.ts'
+import { createRedisTasks, type RedisTasks } from '../gateway/decide/redis/tasks.ts'
 import { createRedisUses, type RedisUses } from '../gateway/decide/redis/uses.ts'
 import { createRedisValues } from '../gateway/decide/redis/values.ts'
 import type { PreparedFeed, Revocations } from './revocations.ts'
@@ -13,6 +16,7 @@ import type { PreparedFeed, Revocations } from './revocations.ts'
 export interface SharedState {
   readonly uses: SharedUses
   readonly values: SharedValues
+  readonly tasks: SharedTasks
   /** Connects to what a configuration names, beside what is there. A Redis out of reach is gone on without. */
   readonly prepare: (redis: RedisSettings | null) => Promise<PreparedFeed>
   readonly close: () => void
@@ -22,6 +26,7 @@ interface Open {
   readonly link: RedisLink
   readonly uses: RedisUses
   readonly values: SharedValues
+  readonly tasks: RedisTasks
   readonly timeoutMs: number
 }
 
@@ -48,6 +53,7 @@ export const createSharedState = ({ log }: { readonly log: Log }): SharedState =
       wasUsed: (...use) => uses().wasUsed(...use),
       remember: (...use) => uses().remember(...use),
     },
+    tasks: { claim: (...task) => current?.tasks.claim(...task) ?? null },
     prepare: async (redis) => {
       const wanted = redis?.fingerprint ?? ''
       if (wanted === running) return UNCHANGED
@@ -98,7 +104,13 @@ const open = (redis: RedisSettings, log: Log): Open => {
   const timeoutMs = redis.commandTimeoutMs
   const link = createRedisLink(redis, { timeoutMs, name: 'uses', log })
   const place = { link, keyPrefix: redis.keyPrefix }
-  return { link, timeoutMs, uses: createRedisUses(place), values: createRedisValues(place) }
+  return {
+    link,
+    timeoutMs,
+    uses: createRedisUses(place),
+    values: createRedisValues(place),
+    tasks: createRedisTasks({ ...place, mac: createMac(redis.macKey) }),
+  }
 }
 
 // Requests may be waiting for an answer of it.

@@ -2,8 +2,11 @@ import type { Clock } from '../../core/clock.ts'
 import type { Bound } from '../../core/decision.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Identity } from '../../core/identity.ts'
-import { type Refusal, type RefusalCode, refuse } from '../../core/refusals.ts'
-import type { Accepted } from '../../core/request.ts'
+import { isRefusal, type Refusal, type RefusalCode, refuse } from '../../core/refusals.ts'
+import type { Accepted, CanonicalRequest } from '../../core/request.ts'
+import type { Route } from '../../core/route.ts'
+import type { SharedTasks, TaskOwner } from '../../core/shared-tasks.ts'
+import type { Stages } from '../pipeline.ts'
 
 /** How a request says which task it is part of. */
 export const TASK_HEADER = 'sallyport-task'
@@ -15,6 +18,12 @@ export const isTaskId = (text: string): boolean => TASK_ID.test(text)
 
 /** Pieces of work that requests belong to, each of one subject, until it is completed or over. */
 export interface Tasks {
+  /** Finds out whose the task of a request is when it is not known here; null: nothing hinders. To be called before `attach`. */
+  readonly claim: (
+    request: CanonicalRequest,
+    route: Route,
+    identity: Identity,
+  ) => Promise<Refusal | null> | null
   /** Puts the task of a request into its questions, or says why it cannot be part of it. */
   readonly attach: (accepted: Accepted, identity: Identity | null, bound: Bound) => Bound | Refusal
   /** It cannot be used again. */
@@ -37,8 +46,10 @@ const REMEMBERED_MS = 24 * 60 * 60 * 1000
 const MOST_PER_SUBJECT = 100
 const MOST_REMEMBERED = 100_000
 
-/** Of this process; a completed task is told to others by a mark. */
-export const createTasks = (clock: Pick<Clock, 'nowMs'>): Tasks => {
+/**
+ * Known to this process; a completed task is told to others by a mark, and whose it is by what is shared, if anything is.
+ */
+export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): Tasks => {
   const tasks = new Map<string, Task>()
   const bySubject = new Map<string, Set<string>>()
   let isPeeking = false
@@ -76,15 +87,46 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>): Tasks => {
   const begin = (id: string, subject: string, nowMs: number, lifeMs: number): Task | null => {
     if (countOf(subject, nowMs) >= MOST_PER_SUBJECT) return null
     const task: Task = { subject, beganMs: nowMs, endsMs: nowMs + lifeMs, completed: false }
-    if (isPeeking) return task
-    forgetOld(nowMs)
-    tasks.set(id, task)
-    const own = bySubject.get(subject) ?? new Set()
-    bySubject.set(subject, own.add(id))
+    if (!isPeeking) enter(id, task, nowMs)
     return task
   }
 
+  const enter = (id: string, task: Task, nowMs: number): void => {
+    forgetOld(nowMs)
+    tasks.set(id, task)
+    const own = bySubject.get(task.subject) ?? new Set()
+    bySubject.set(task.subject, own.add(id))
+  }
+
+  const claimed = async (
+    id: string,
+    asked: Promise<TaskOwner | 'unavailable'>,
+    lifeMs: number,
+  ): Promise<Refusal | null> => {
+    const owner = await asked
+    // Another request, or a mark, may have come first.
+    if (tasks.has(id)) return null
+    if (owner === 'unavailable') {
+      return no('revocation_unavailable', `whose the task ${id} is cannot be told at present`)
+    }
+    const { subject, beganMs } = owner
+    enter(id, { subject, beganMs, endsMs: beganMs + lifeMs, completed: false }, clock.nowMs())
+    return null
+  }
+
   return {
+    claim: (request, route, identity) => {
+      if (shared === undefined || !request.names.includes(TASK_HEADER)) return null
+      const [id = '', ...more] = headerValues(request.headers, TASK_HEADER)
+      if (more.length > 0 || !TASK_ID.test(id) || tasks.has(id)) return null
+      const nowMs = clock.nowMs()
+      const subject = subjectOf(identity)
+      // Refused by `attach`.
+      if (countOf(subject, nowMs) >= MOST_PER_SUBJECT) return null
+      const lifeMs = route.task?.maxLifeMs ?? DEFAULT_MAX_LIFE_MS
+      const asked = shared.claim(id, { subject, beganMs: nowMs }, lifeMs + REMEMBERED_MS)
+      return asked === null ? null : claimed(id, asked, lifeMs)
+    },
     attach: (accepted, identity, bound) => {
       const { task: rules } = accepted.route
       const isNamed = accepted.request.names.includes(TASK_HEADER)
@@ -95,7 +137,7 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>): Tasks => {
         return no('bad_request', 'not the id of a task', 'Sallyport-Task does not name one task.')
       }
       const nowMs = clock.nowMs()
-      const subject = JSON.stringify([identity.subject.type, identity.subject.id])
+      const subject = subjectOf(identity)
       const lifeMs = rules?.maxLifeMs ?? DEFAULT_MAX_LIFE_MS
       const task = tasks.get(id) ?? begin(id, subject, nowMs, lifeMs)
       if (task === null) return no('rate_limited', `the subject has ${MOST_PER_SUBJECT} tasks under way`)
@@ -130,6 +172,20 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>): Tasks => {
     },
   }
 }
+
+const subjectOf = ({ subject }: Identity): string => JSON.stringify([subject.type, subject.id])
+
+/** Finds out whose the task of a request is as soon as it is known who asks, so that binding need not wait. */
+export const claimingTasks =
+  (authenticate: Stages['authenticate'], tasks: Tasks): Stages['authenticate'] =>
+  (request, route, signal) => {
+    const claim = (known: Identity | Refusal): Identity | Refusal | Promise<Identity | Refusal> => {
+      const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
+      return claimed === null ? known : claimed.then((refusal) => refusal ?? known)
+    }
+    const identity = authenticate(request, route, signal)
+    return identity instanceof Promise ? identity.then(claim) : claim(identity)
+  }
 
 const no = (code: RefusalCode, detail: string, publicDetail?: string): Refusal =>
   refuse('bind', code, detail, publicDetail === undefined ? {} : { publicDetail })
