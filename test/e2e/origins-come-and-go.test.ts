@@ -21,8 +21,10 @@ require('node:http').createServer((request, response) => {
   let text = ''
   request.on('data', (chunk) => { text += chunk })
   request.on('end', () => {
-    if (request.method === 'POST') require('node:fs').appendFileSync(done, text + '\\n')
-    response.end(name)
+    if (request.method !== 'POST') return response.end(name)
+    require('node:fs').appendFileSync(done, text + '\\n')
+    // Slow enough that a kill falls between what is done and what is said.
+    setTimeout(() => response.end(name), 20)
   })
 }).listen(Number(port), '127.0.0.1')
 `
@@ -62,9 +64,15 @@ const isUp = async ({ admin }: TestGateway, { port }: ServerProcess): Promise<st
     ?.slice(sample.length)
 }
 
-/** Kills each origin under load, and starts another one in its place, until all have gone; waits for the metrics to say so. */
-const killInTurn = async (gateway: TestGateway, origins: readonly ServerProcess[]): Promise<void> => {
+/** Kills each origin in the midst of answers, and starts another one in its place; waits for the metrics to say so. */
+const killInTurn = async (
+  gateway: TestGateway,
+  origins: readonly ServerProcess[],
+  answers: () => number,
+): Promise<void> => {
   for (const origin of origins) {
+    const before = answers()
+    await eventually('requests are under way', () => answers() > before + 20)
     await origin.kill()
     await eventually('it is out', async () => (await isUp(gateway, origin)) === '0')
     await startOrigin('again', origin.port)
@@ -87,6 +95,7 @@ const callers = (port: number, count: number) => {
   }
   const calls = Array.from({ length: count }, call)
   return {
+    answers: () => [...statuses.values()].reduce((sum, each) => sum + each, 0),
     stop: async () => {
       stopped = true
       await Promise.all(calls)
@@ -99,7 +108,7 @@ test('no caller notices that origins are killed and started again, one after the
   const origins = [await startOrigin('one'), await startOrigin('two')]
   const gateway = await start(origins, 'breaker: { failures: 2, trialEvery: 50ms }')
   const load = callers(gateway.port, 6)
-  await killInTurn(gateway, origins)
+  await killInTurn(gateway, origins, load.answers)
   const answers = await load.stop()
   assert.deepEqual(
     answers.map(([status]) => status),
@@ -126,7 +135,7 @@ test('what is posted while origins are killed is done once, or it is said that i
     connection.destroy()
   }
   const posting = [0, 1, 2, 3].map(post)
-  await killInTurn(gateway, origins)
+  await killInTurn(gateway, origins, () => answered.size)
   stopped = true
   await Promise.all(posting)
   const done = readFileSync(DONE, 'utf8').split('\n').slice(0, -1)
