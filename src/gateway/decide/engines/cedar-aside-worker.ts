@@ -3,10 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Finding } from '../../../core/problem.ts'
 import { type AsideMessage, type AsideTask, NEXT, type PackedPolicy } from './cedar-aside.ts'
 import type { SourceFile } from './cedar-findings.ts'
-import { readAndValidate } from './cedar-load.ts'
+import { type ReadSources, readAndValidate } from './cedar-load.ts'
 import type { CedarPolicy } from './cedar-policies.ts'
 
-/** Policies in one message: what takes the other thread a few milliseconds. */
+/** Policies or entities in one message: what takes the other thread a few milliseconds. */
 const AT_ONCE = 200
 
 const buffered = ({ path, content }: SourceFile): SourceFile => ({ path, content: Buffer.from(content) })
@@ -22,16 +22,40 @@ const run = (): void => {
   }
   const send = (message: AsideMessage): void => port.postMessage(message)
   const findings: Finding[] = []
-  const sources = { ...task, policies: task.policies.map(buffered), links: task.links.map(buffered) }
-  const policies = readAndValidate(sources, (finding) => findings.push(finding))
-  send({ findings })
-  let sent = 0
+  const sources = {
+    policies: task.policies.map(buffered),
+    links: task.links.map(buffered),
+    entities: task.entities && buffered(task.entities),
+    schema: task.schema,
+  }
+  const read = readAndValidate(sources, (finding) => findings.push(finding))
+  const messages = messagesOf(findings, read, pack)
+  const sendNext = (): void => {
+    const next = messages.next()
+    if (next.done !== true) send(next.value)
+  }
   port.on('message', (message: typeof NEXT) => {
-    if (message !== NEXT) return
-    const next = policies.slice(sent, sent + AT_ONCE)
-    sent += next.length
-    send({ policies: next.map(pack), isLast: sent === policies.length })
+    if (message === NEXT) sendNext()
   })
+  sendNext()
+}
+
+function* messagesOf(
+  findings: readonly Finding[],
+  read: ReadSources,
+  pack: (policy: CedarPolicy) => PackedPolicy,
+): Generator<AsideMessage> {
+  yield { findings }
+  const entities = [...read.entities]
+  for (let sent = 0; sent < entities.length; sent += AT_ONCE) {
+    yield { entities: entities.slice(sent, sent + AT_ONCE) }
+  }
+  const { policies } = read
+  for (let sent = 0; ; sent += AT_ONCE) {
+    const isLast = sent + AT_ONCE >= policies.length
+    yield { policies: policies.slice(sent, sent + AT_ONCE).map(pack), isLast }
+    if (isLast) return
+  }
 }
 
 run()

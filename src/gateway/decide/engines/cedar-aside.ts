@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Finding } from '../../../core/problem.ts'
+import type { StoredEntity } from './cedar-entities.ts'
 import { type Report, type SourceFile, textOf } from './cedar-findings.ts'
 import type { CedarPolicy } from './cedar-policies.ts'
 
@@ -8,6 +9,7 @@ import type { CedarPolicy } from './cedar-policies.ts'
 export interface AsideTask {
   readonly policies: readonly SourceFile[]
   readonly links: readonly SourceFile[]
+  readonly entities: SourceFile | null
   readonly schema: Schema | null
 }
 
@@ -19,26 +21,28 @@ export interface PackedPolicy extends Omit<CedarPolicy, 'text' | 'piece'> {
   readonly length: number
 }
 
-/** What comes back: findings first, then policies as they are asked for. */
+/** What comes back: findings first, then entities and policies as they are asked for. */
 export type AsideMessage =
   | { readonly findings: readonly Finding[] }
+  | { readonly entities: readonly (readonly [string, StoredEntity])[] }
   | { readonly policies: readonly PackedPolicy[]; readonly isLast: boolean }
 
-/** Asks for the next policies. */
+/** Asks for the next message. */
 export const NEXT = 'next'
 
-interface Takers {
-  readonly take: (policies: readonly CedarPolicy[]) => void
+export interface Takers {
+  readonly takeEntities: (entities: Iterable<readonly [string, StoredEntity]>) => void
+  readonly takePolicies: (policies: readonly CedarPolicy[]) => void
   readonly report: Report
 }
 
 /**
- * Has policies read and validated in another thread, and takes them over in small steps, between which whatever else
+ * Has policies and entities read and validated in another thread, and takes them over in small steps, between which whatever else
  * there is to do is done.
  *
  * Rejects with what went wrong there, or with the reason of the signal.
  */
-export const readAside = (task: AsideTask, { take, report }: Takers, signal: AbortSignal): Promise<void> => {
+export const readAside = (task: AsideTask, takers: Takers, signal: AbortSignal): Promise<void> => {
   signal.throwIfAborted()
   const files = [...task.policies, ...task.links]
   const texts = files.map(textOf)
@@ -62,14 +66,19 @@ export const readAside = (task: AsideTask, { take, report }: Takers, signal: Abo
     signal.addEventListener('abort', aborted, { once: true })
     worker.on('error', (error) => end(() => reject(error)))
     worker.on('exit', (code) => end(() => reject(new Error(`reading policies ended with code ${code}`))))
+    const take = (message: AsideMessage): void => {
+      if ('findings' in message) message.findings.forEach(takers.report)
+      else if ('entities' in message) takers.takeEntities(message.entities)
+      else takers.takePolicies(message.policies.map(unpack))
+    }
     worker.on('message', (message: AsideMessage) => {
-      if ('findings' in message) {
-        message.findings.forEach(report)
-        worker.postMessage(NEXT)
+      try {
+        take(message)
+      } catch (bug) {
+        end(() => reject(bug))
         return
       }
-      take(message.policies.map(unpack))
-      if (message.isLast) end(resolve)
+      if ('isLast' in message && message.isLast) end(resolve)
       // Only after whatever waits was served: messages that are there already come all in one turn.
       else setImmediate(() => worker.postMessage(NEXT))
     })

@@ -1,5 +1,5 @@
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
-import { type EntityStore, entityKey, referenceKey } from './cedar-entities.ts'
+import { type EntityStore, entityKey, referenceKey, type StoredEntity } from './cedar-entities.ts'
 import type { CedarPolicy } from './cedar-policies.ts'
 
 /** The policies whose scope a question can match; equal keys, equal policies. */
@@ -39,6 +39,7 @@ const ANY = '*'
  * A policy whose scope does not match decides nothing and fails at nothing: Cedar looks at a condition only after the
  * scope. So the answer of a slice is that of all policies, errors included.
  *
+ * @param entities and groups may still be added to before the first policy is.
  * @param groups ids of actions that others are in: `action in` one of these can match any action.
  */
 export const createSlicer = (entities: EntityStore, groups: ReadonlySet<string>): Slicer => {
@@ -150,11 +151,5 @@ const scopesOf = ({ type, id }: ScopeQuestion['principal'], entities: EntityStor
   return [ANY, `is ${type}`, `= ${own}`, ...Array.from(above, (uid) => `in ${uid}`)]
 }
 
-/** Ids of actions that have members, by the entities file. */
-export const groupsOfEntities = (entities: EntityStore): ReadonlySet<string> => {
-  const groups = new Set<string>()
-  for (const { json } of entities.values()) {
-    for (const parent of json.parents) groups.add(idOf(parent))
-  }
-  return groups
-}
+/** Ids of what an entity of the entities file is in: when it is an action, these are groups of actions. */
+export const groupsOf = ({ json }: StoredEntity): readonly string[] => json.parents.map(idOf)

@@ -7,7 +7,6 @@ import type { ReviewedQuestion } from '../../../core/question-outline.ts'
 import { refuse } from '../../../core/refusals.ts'
 import type { Preparation, Settings } from '../../../core/settings.ts'
 import { prepareAhead, questionsOfSchema } from './cedar-ahead.ts'
-import { type EntityStore, readEntities } from './cedar-entities.ts'
 import { type Evaluation, evaluateByCedar, scopeOf } from './cedar-evaluate.ts'
 import { nearPolicies, policySources } from './cedar-explain.ts'
 import type { SourceFile } from './cedar-findings.ts'
@@ -59,13 +58,11 @@ export const cedar = defineEngine({
     const files = readFiles(settings, preparation)
     const schema = files.schema && readSchema(files.schema, preparation.reportFinding)
     // Entities cannot be checked against a schema that is itself wrong.
-    const readable = files.entities !== null && (schema !== null || files.schema === null)
-    const entities =
-      (readable ? readEntities(files.entities, schema, preparation.reportFinding) : null) ?? new Map()
+    const entities = schema !== null || files.schema === null ? files.entities : null
     const policyVersion = versionOf(files)
     const { log, reportFinding, whileWanted = () => UNENDING } = preparation
     const factoryOf = (loaded: LoadedPolicies): EngineFactory =>
-      Object.assign(() => createEngine({ name, loaded, schema, entities, policyVersion, log }), {
+      Object.assign(() => createEngine({ name, loaded, schema, policyVersion, log }), {
         review: (questions: readonly ReviewedQuestion[]) =>
           reviewCedar(name, loaded.policies, schema, questions),
       })
@@ -123,11 +120,10 @@ const createEngine = (parts: {
   readonly name: string
   readonly loaded: LoadedPolicies
   readonly schema: Schema | null
-  readonly entities: EntityStore
   readonly policyVersion: string
   readonly log: Log
 }): Engine => {
-  const { name, loaded, schema, entities, policyVersion, log } = parts
+  const { name, loaded, schema, policyVersion, log } = parts
   const slices = createSlices(name, loaded)
   const preparedSchema = schema === null ? null : prepareSchema(name, schema)
   preparedSchema?.slot()
@@ -135,7 +131,7 @@ const createEngine = (parts: {
     sliceOf: slices.sliceOf,
     policies: loaded.byId,
     schema: preparedSchema,
-    entities,
+    entities: loaded.entities,
     actionTypes: schema === null ? new Map() : namespacedActions(schema),
   }
   const ahead = prepareAhead(name, slices, () => (schema === null ? [] : questionsOfSchema(schema)), log)

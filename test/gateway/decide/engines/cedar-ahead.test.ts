@@ -21,7 +21,7 @@ const slicesOf = (name: string): Slices => {
     policies: [{ path: '/p/a.cedar', content }],
     links: [],
     schema: SCHEMA,
-    entities: new Map(),
+    entities: null,
   }
   const loaded = loadPolicies(
     files,

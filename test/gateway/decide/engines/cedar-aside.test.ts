@@ -30,6 +30,35 @@ describe('policies that are read in a thread of their own', () => {
     for (const id of ids) assert.equal(many.policyHashes?.().get(id), hashes?.get(id))
   })
 
+  it('know the entities of the entities file, however many', async () => {
+    const uid = (type: string, id: string) => ({ type, id })
+    const groups = Array.from({ length: 1000 }, (_, at) => {
+      return { uid: uid('Group', `g${at}`), attrs: {}, parents: [uid('Group', `g${at + 1}`)] }
+    })
+    const entities = JSON.stringify([
+      { uid: uid('User', 'alice'), attrs: {}, parents: [uid('Group', 'g0')] },
+      ...groups,
+    ])
+    const policy = (at: number) => `@id("p${at}") permit (principal in Group::"g${at}", action, resource);`
+    const { findings, create } = await prepareManyCedar(
+      {
+        '/p/a.cedar': Array.from({ length: 40 }, (_, at) => policy(at * 40)).join('\n'),
+        '/e.json': entities,
+      },
+      { entities: '/e.json' },
+      'entities',
+    )
+    assert.deepEqual(findings, [])
+    const { reasons } = askOne(create(), question())
+    assert.deepEqual(reasons, Array.from({ length: 26 }, (_, at) => `p${at * 40}`).sort())
+    const broken = { '/p/a.cedar': policy(1), '/e.json': entities.replace('"attrs":{}', '"attrs":{"x":1.5}') }
+    const wrong = await prepareManyCedar(broken, { entities: '/e.json' }, 'entities')
+    assert.deepEqual(
+      wrong.findings.map(({ rule, line, column }) => [rule, line, column]),
+      [['cedar-entities', 1, 51]],
+    )
+  })
+
   it('have the same mistakes at the same places', async () => {
     const last =
       '\npermit (principal, action == Action::"write", resource); @id("alice") permit (principal, action, resource);'
