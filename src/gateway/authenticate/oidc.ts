@@ -151,7 +151,7 @@ const createOidc = (ingredients: Ingredients): AuthenticatorBody => {
   const parts: OidcParts = {
     ...{ name, cookie, issuer, clientId, limits, refreshBeforeMs, toSubject, provider, store, clock, log },
     afterLogout: config.afterLogout ?? null,
-    logins: createPendingLogins(name, cookie, sealers.value('login')),
+    logins: createPendingLogins(name, cookie, sealers.value('login'), preparation.sharedUses),
     renewal,
     ended: ended.value,
     checkLogoutToken: createLogoutTokenCheck({

@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client'
 import type { JsonObject } from '../../../core/json.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
+import { NOTHING_SHARED, type SharedUses } from '../../../core/shared-uses.ts'
 import { originOfRequest } from '../same-origin.ts'
 import { cookieName, readCookies, setCookie } from '../session-cookies.ts'
 import type { LoginSecrets } from './provider.ts'
@@ -44,9 +45,15 @@ const MOST_USED = 100_000
 /**
  * Makes the keeper of sign-ins under way: each in a sealed cookie of its own, so that tabs do not disturb each other.
  *
- * Each can be ended once: what was used is remembered by this process, and a code is good once at any provider.
+ * Each can be ended once: what was used is remembered by this process, and by all gateways where they share a memory.
+ * One that cannot be reached stops nobody, as a code is good once at any provider.
  */
-export const createPendingLogins = (name: string, cookie: string, sealer: Sealer): PendingLogins => {
+export const createPendingLogins = (
+  name: string,
+  cookie: string,
+  sealer: Sealer,
+  shared: SharedUses = NOTHING_SHARED,
+): PendingLogins => {
   const used = new LRUCache<string, true>({ max: MOST_USED })
   const prefixOf = (request: CanonicalRequest): string => `${cookieName(cookie, request) ?? ''}.login-`
   return {
@@ -91,7 +98,8 @@ export const createPendingLogins = (name: string, cookie: string, sealer: Sealer
       if (Math.abs(nowMs - login.startedAt * 1000) > LIFETIME_MS) return 'the sign-in took too long'
       if (used.has(state)) return 'the sign-in is over already'
       used.set(state, true)
-      return login
+      const known = await shared.use('login', hash('sha256', state, 'base64url'), LIFETIME_MS)
+      return known === 'used' ? 'the sign-in is over already' : login
     },
     forget: (request, state) => {
       const cookieOfIt = `${prefixOf(request)}${idOf(state)}`

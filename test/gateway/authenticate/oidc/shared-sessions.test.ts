@@ -14,10 +14,11 @@ import { keyOfHandle } from '../../../../src/gateway/authenticate/oidc/shared-st
 import { GATEWAY, loadWorld, SOUND } from '../../../config/world.ts'
 import { startInDirectory, type TestGateway } from '../../../support/gateway.ts'
 import { CLIENT_ID, CLIENT_SECRET } from '../../../support/identity-provider.ts'
+import { rawRequest } from '../../../support/raw-http.ts'
 import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
 import type { Visitor } from '../../../support/visitor.ts'
 import { ago } from './sealed.ts'
-import { newVisitor, type OidcWorld, sessionOf, startOidcWorld } from './world.ts'
+import { beginSignIn, newVisitor, type OidcWorld, sessionOf, startOidcWorld } from './world.ts'
 
 const ENV = { OIDC_SECRET: CLIENT_SECRET, ADMIN_TOKEN: 'a-token-for-the-admin-port' }
 
@@ -135,6 +136,27 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
     assert.deepEqual(sessionOf(visitor, world), [])
     // One that has just been begun is not sent to sign in again.
     for (const url of urls) assert.ok([302, 401].includes((await stolen.ask(`${url}/a`)).status))
+  })
+
+  test('are begun once by each sign-in, whichever gateway it comes back to', async () => {
+    const visitor = newVisitor()
+    const back = new URL(await beginSignIn(visitor, world, 'alice'))
+    const copy = visitor.copy()
+    assert.equal((await visitor.follow(back.href)).body, 'alice sees /a')
+    const before = tokenCalls()
+    // It says where the other one is; the sign-in is bound to the host that it was begun at.
+    const replayed = await rawRequest(
+      other.port,
+      [
+        `GET ${back.pathname}${back.search} HTTP/1.1`,
+        `Host: ${back.host}`,
+        `Cookie: ${[...copy.cookies(world.url)].map(([name, value]) => `${name}=${value}`).join('; ')}`,
+        'Connection: close\r\n\r\n',
+      ].join('\r\n'),
+    )
+    assert.equal(replayed.status, 401)
+    assert.match(String(other.records().at(-1)?.detail), /over already/)
+    assert.equal(tokenCalls(), before)
   })
 
   test('have their tokens refreshed by one gateway, while the others wait for it', async () => {
