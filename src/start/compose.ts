@@ -249,7 +249,7 @@ const completeTask =
     const by = `upstream:${upstream}`
     const draft = { kind: 'task', target: id, effect: 'grants', reason: 'completed', by } as const
     const tell = (failed: string): void => log.error({ task: id, failed }, 'a task was completed here only')
-    feed.publish(draft).then(
+    feed.publish(draft, true).then(
       (published) => {
         if ('failed' in published) tell(published.failed)
       },

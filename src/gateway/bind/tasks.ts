@@ -179,13 +179,20 @@ const subjectOf = ({ subject }: Identity): string => JSON.stringify([subject.typ
 export const claimingTasks =
   (authenticate: Stages['authenticate'], tasks: Tasks): Stages['authenticate'] =>
   (request, route, signal) => {
-    const claim = (known: Identity | Refusal): Identity | Refusal | Promise<Identity | Refusal> => {
-      const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
-      return claimed === null ? known : claimed.then((refusal) => refusal ?? known)
-    }
     const identity = authenticate(request, route, signal)
-    return identity instanceof Promise ? identity.then(claim) : claim(identity)
+    if (identity instanceof Promise) return identity.then((known) => claimedBy(known, request, route, tasks))
+    return claimedBy(identity, request, route, tasks)
   }
+
+const claimedBy = (
+  known: Identity | Refusal,
+  request: CanonicalRequest,
+  route: Route,
+  tasks: Tasks,
+): Identity | Refusal | Promise<Identity | Refusal> => {
+  const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
+  return claimed === null ? known : claimed.then((refusal) => refusal ?? known)
+}
 
 const no = (code: RefusalCode, detail: string, publicDetail?: string): Refusal =>
   refuse('bind', code, detail, publicDetail === undefined ? {} : { publicDetail })

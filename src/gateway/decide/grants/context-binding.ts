@@ -51,9 +51,8 @@ export const createContextBinding = (
     store.delete(grant)
     const reason = `the context has changed in one of ${bindTo.join(', ')}`
     // A mark that cannot be published is logged by the feed; here the grant has ended in any case.
-    publish?.({ kind: 'grant', target: grant, effect: 'grants', reason, by: 'gateway' }).catch(
-      () => undefined,
-    )
+    const draft = { kind: 'grant', target: grant, effect: 'grants', reason, by: 'gateway' } as const
+    publish?.(draft, true).catch(() => undefined)
   }
 
   /** @returns the grants that are bound to other values. */

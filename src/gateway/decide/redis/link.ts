@@ -25,6 +25,9 @@ export const createRedisLink = (
 ): RedisLink => {
   const { log, name, timeoutMs } = options
   const client = connect(settings, timeoutMs, name)
+  // One that is sent on to other nodes of a cluster has the deadline at each of them.
+  const inTime = <T>(work: Promise<T>): Promise<T> =>
+    settings.place.kind === 'cluster' ? within(work, timeoutMs) : work
   let told = false
   client.on('error', (error: Error) => {
     if (told) return
@@ -36,11 +39,12 @@ export const createRedisLink = (
     told = false
   })
   return {
-    call: (command, ...args) => client.call(command, ...args.map(String)),
+    call: (command, ...args) => inTime(client.call(command, ...args.map(String))),
     batch: async (commands) => {
-      const replies = await client
-        .pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args.map(String)]))
-        .exec()
+      const pipeline = client.pipeline(
+        commands.map(([command, ...args]) => [command.toLowerCase(), ...args.map(String)]),
+      )
+      const replies = await inTime(pipeline.exec())
       return (replies ?? []).map(([error, reply]) => {
         if (error !== null) throw error
         return reply
@@ -49,6 +53,12 @@ export const createRedisLink = (
     close: () => client.disconnect(),
   }
 }
+
+const within = <T>(work: Promise<T>, timeoutMs: number): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 
 const backOff = (times: number): number =>
   Math.min(RECONNECT_MS.most, RECONNECT_MS.first * times) * (0.5 + Math.random() / 2)

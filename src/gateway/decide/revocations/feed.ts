@@ -53,8 +53,13 @@ export interface RevocationFeed {
   readonly voids: (grant: GrantFacts, held: Held) => boolean
   /** The mark for whose sake this caller is refused with 401; undefined: none. Never for an anonymous one. */
   readonly refuses: (identity: Pick<Identity, 'subject' | 'credential'>) => Mark | undefined
-  /** Resolves when the mark is in the feed and applied here. */
-  readonly publish: (draft: MarkDraft) => Promise<Published | NotPublished>
+  /**
+   * Resolves when the mark is in the feed and applied here.
+   *
+   * @param insists nobody will ask again: when the feed is out of reach the mark is applied here, and published as soon as
+   *   it is heard; default false.
+   */
+  readonly publish: (draft: MarkDraft, insists?: boolean) => Promise<Published | NotPublished>
   /** Null: there is no such mark. What it has voided stays void. */
   readonly withdraw: (id: string, by: string) => Promise<Withdrawn | NotPublished | null>
   /** Marks in force, the oldest first. */

@@ -232,7 +232,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   const republish = async (): Promise<void> => {
     for (const mark of table.marks()) {
       if (inFeed.has(mark.id) || mark.expiresAtMs <= nowMs()) continue
-      if ((await add({ mark })) === 'full') log.error({ mark: mark.id }, 'the revocation feed is full')
+      if ((await add({ mark }, mostMarks(mark, options.maxMarks))) === 'full')
+        log.error({ mark: mark.id }, 'the revocation feed is full')
     }
     // What was added has a position now, which voids what was decided before it.
     await readOn()
@@ -270,8 +271,9 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
 
   const publish = async (
     draft: Parameters<RevocationFeed['publish']>[0],
+    insists = false,
   ): Promise<Published | NotPublished> => {
-    if (asOfUs === null) return { failed: 'the revocation feed has not been heard yet' }
+    if (asOfUs === null && !insists) return { failed: 'the revocation feed has not been heard yet' }
     const issuedAtMs = Math.ceil(Math.max(clock.nowMs(), nowMs()))
     const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
     const most = mostMarks(mark, options.maxMarks)
@@ -289,8 +291,17 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
           : { warning: 'the revocation feed is not fresh: others may not have heard it' }
       return { mark, replicas: known, ...doubt }
     } catch (error) {
+      if (insists && table.size() < most) return publishLater(mark)
       return notSure({ mark }, error, () => options.onPublished('published', mark, mark.by))
     }
+  }
+
+  const publishLater = (mark: Mark): Published => {
+    takeEntriesOf(mark)
+    mustRepublish = true
+    options.onPublished('published', mark, mark.by)
+    const warning = 'the revocation feed is out of reach: others hear of it when that is back'
+    return { mark, replicas: { known: 1, applied: 1 }, warning }
   }
 
   const takeEntriesOf = (mark: Mark): void => {

@@ -21,7 +21,7 @@ export const createSwitchFeed = (first: RevocationFeed, log: Log): SwitchFeed =>
     changes: () => changesBefore + inner.changes(),
     voids: (grant, held) => inner.voids(grant, held),
     refuses: (identity) => inner.refuses(identity),
-    publish: (draft) => inner.publish(draft),
+    publish: (draft, insists) => inner.publish(draft, insists),
     withdraw: (id, by) => inner.withdraw(id, by),
     list: () => inner.list(),
     onMark: listeners.add,

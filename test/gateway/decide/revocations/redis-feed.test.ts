@@ -173,6 +173,25 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.equal(await redis.admin.xlen(`${PREFIX}{feed}:marks`), 1)
   })
 
+  test('a mark that nobody would ask for again is in force here at once, and everywhere when Redis is back', async (t) => {
+    const redis = await redisFor(t)
+    const [a, b] = await replicasOf(t, redis, 2)
+    assert.ok(a !== undefined && b !== undefined)
+    const held = b.feed.position()
+    await redis.kill()
+    const outcome = await a.feed.publish({ ...DRAFT, effect: 'credentials' }, true)
+    assert.ok('mark' in outcome && outcome.warning !== undefined)
+    assert.notEqual(a.feed.refuses(ALICE), undefined)
+    assert.ok('failed' in (await a.feed.publish(DRAFT)))
+    await redis.restart()
+    await Promise.all([reachable(a.link), reachable(b.link)])
+    assert.equal(await a.feed.beat(), null)
+    assert.equal(await b.feed.beat(), null)
+    assert.notEqual(b.feed.refuses(ALICE), undefined)
+    assert.equal(b.feed.voids(FACTS, held), true)
+    assert.equal(await redis.admin.xlen(`${PREFIX}{feed}:marks`), 1)
+  })
+
   test('what somebody without the key writes into the feed or takes from it lets nobody in', async (t) => {
     const redis = await redisFor(t)
     const [a] = await replicasOf(t, redis, 1)
