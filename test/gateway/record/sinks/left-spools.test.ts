@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../../../src/core/clock.ts'
@@ -82,6 +83,18 @@ test('what workers have left whose number is not there any more is sent by the f
   await until(() => remote.taken().length === 5)
   assert.deepEqual(remote.taken().slice(4), ['later'])
   assert.deepEqual(again.lines, [])
+})
+
+test('a lock that a worker of another container has left does not keep its records from being sent', async (t) => {
+  const remote = await collector(t)
+  const path = join(temporaryFolder(t), 'spool')
+  const { sink } = open(t, { url: await away(), path, worker: 3, workers: 4 })
+  assert.equal(writeShort(sink, 'of 3'), true)
+  sink.close()
+  const elsewhere = { pid: 1, started: '1', place: 'another container', token: 'of another time' }
+  writeFileSync(join(pathOfWriter(path, 3), 'spool.lock'), `${JSON.stringify(elsewhere)}\n`)
+  open(t, { url: remote.url, path, worker: 0, workers: 2 })
+  await until(() => remote.taken().length === 1)
 })
 
 test('what several workers have left is sent by the only one', async (t) => {
