@@ -53,7 +53,7 @@ export const createSharedRenewal = (options: SharedRenewalOptions): Renewal => {
       const saved = await store.save(session, value)
       const isOutOfReach = typeof saved !== 'string' && saved.refusal === 'authenticator_unavailable'
       if (!isOutOfReach || tries === MOST_TRIES) return saved
-      await wait(LOOK_MS)
+      await wait(LOOK_MS, undefined, { ref: false })
     }
   }
 
@@ -87,7 +87,7 @@ export const createSharedRenewal = (options: SharedRenewalOptions): Renewal => {
       if (isUsable(session, clock.nowMs())) return { session, value }
       if (claimed === 'unavailable') return unreachable(authenticator)
       if (clock.nowMs() >= deadlineMs) return BUSY
-      await wait(LOOK_MS)
+      await wait(LOOK_MS, undefined, { ref: false })
     }
   }
 
