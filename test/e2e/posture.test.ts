@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { repositoryRoot } from '../house/source-files.ts'
 import { type RawBackend, startRawBackend } from '../support/backend.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { KEY, policy, routeMap, world } from './live-world.ts'
@@ -9,7 +12,10 @@ import { KEY, policy, routeMap, world } from './live-world.ts'
 const PROXY = '127.0.0.2'
 const LISTENERS = `
   - { bind: "127.0.0.1:0", trustedProxies: [{ cidrs: [${PROXY}], posture: [X-Device-Compliant] }] }
-  - { bind: "127.0.0.1:0" }`
+  - { bind: "127.0.0.1:0" }
+  - bind: "127.0.0.1:0"
+    speaks: forward-auth
+    trustedProxies: [{ cidrs: [${PROXY}], posture: [X-Device-Compliant] }, { cidrs: [127.0.0.1] }]`
 
 const route = (context: string): string => `  - name: read
     match: GET /things/{id}
@@ -82,6 +88,41 @@ describe('what a proxy says of the device', () => {
     assert.notEqual(port, gateway.port)
     assert.equal(await ask(PROXY, { 'X-Device-Compliant': 'yes' }, port), 403)
     assert.deepEqual(lastContext(), { due: false })
+  })
+
+  test('is believed of a proxy that asks where that one is listed for it, and of no other', async () => {
+    const port = Number((gateway.gateway.addresses[2] ?? '').split(':')[1])
+    const question = {
+      'X-Forwarded-Method': 'GET',
+      'X-Forwarded-Proto': 'http',
+      'X-Forwarded-Host': 'app',
+      'X-Forwarded-Uri': '/things/one',
+      'X-Forwarded-For': '192.0.2.1',
+      'X-Device-Compliant': 'yes',
+    }
+    assert.equal(await ask(PROXY, question, port), 200)
+    assert.deepEqual(lastContext(), { compliant: 'yes', due: false })
+    assert.equal(await ask('127.0.0.1', question, port), 403)
+    assert.deepEqual(lastContext(), { due: false })
+  })
+
+  test('is on record, so that what was asked can be decided again', async () => {
+    assert.equal(await ask(PROXY, { 'X-Device-Compliant': 'yes' }), 200)
+    const { directory } = gateway
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      [
+        ...[join(repositoryRoot, 'bin', 'sallyport'), 'replay', join(directory, 'log/decisions.ndjson')],
+        ...['--config', join(directory, 'config/sallyport.yaml'), '--json'],
+      ],
+      { encoding: 'utf8', timeout: 60_000 },
+    )
+    const { newlyDenied, undecidable } = JSON.parse(stdout)
+    assert.equal(status, 0)
+    assert.deepEqual(newlyDenied, [])
+    // What was refused before it was mapped cannot be decided at all.
+    const mapped = gateway.records().filter(({ context }) => context !== undefined)
+    assert.ok(mapped.length > 0 && mapped.every(({ id }) => !undecidable.includes(id)))
   })
 
   test('is refused when it is said twice', async () => {
