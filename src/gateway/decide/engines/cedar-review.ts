@@ -38,8 +38,13 @@ export const reviewCedar = (
   questions: readonly ReviewedQuestion[],
 ): readonly ReviewNote[] => {
   const known = schema === null ? null : declarationsOf(schema)
-  const uidOf = (name: string): string =>
-    `${known?.namespaces.get(name) ?? 'Action'}::${JSON.stringify(name)}`
+  const uids = new Map<string, string>()
+  // Each policy is held against each question.
+  const uidOf = (name: string): string => {
+    const uid = uids.get(name) ?? `${known?.namespaces.get(name) ?? 'Action'}::${JSON.stringify(name)}`
+    uids.set(name, uid)
+    return uid
+  }
   const reachOf = createReachOf(schema)
   const reaches = policies.map((policy) => ({ policy, ...reachOf(policy) }))
   const unknown = known === null ? [] : questions.flatMap((question) => unknownIn(question, known))
@@ -49,7 +54,7 @@ export const reviewCedar = (
     ...questions
       .filter((question) => !wrong.has(question))
       .flatMap((question) => neverAllowed(question, reaches, uidOf)),
-    ...unreachable(engine, reaches, questions, uidOf),
+    ...unreachable(engine, reaches, differentOf(questions), uidOf),
   ]
 }
 
@@ -192,6 +197,16 @@ const neverAllowed = (
   const message = `no policy can allow ${who} to ${action ?? 'do anything'} on ${resourceType ?? 'anything'}: every request is denied`
   return [{ rule: 'never-allowed', message, about: question }]
 }
+
+/** One question of those that the same policies are for. */
+const differentOf = (questions: readonly ReviewedQuestion[]): readonly ReviewedQuestion[] => [
+  ...new Map(
+    questions.map((question) => {
+      const { action, resourceType, subjectTypes } = question
+      return [JSON.stringify([action, resourceType, subjectTypes]), question]
+    }),
+  ).values(),
+]
 
 const unreachable = (
   engine: string,
