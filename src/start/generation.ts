@@ -64,7 +64,7 @@ export const createEstate = ({
   const closing = new Set<Promise<unknown>>()
   const cut = new AbortController()
   let generated: AssertionKey | null = null
-  const shared = createSharedState({ log })
+  const shared = createSharedState({ log, ...(place === undefined ? {} : { use: place.use }) })
   const later = (closed: unknown): void => {
     if (!(closed instanceof Promise)) return
     const settled = closed

@@ -2,6 +2,7 @@ import type { AdminDoor } from '../admin/admin-door.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { Finding } from '../core/problem.ts'
+import type { SharedUses } from '../core/shared-uses.ts'
 import type { MarkPeers } from '../gateway/decide/revocations/mark-peers.ts'
 import type { WatchTimes } from './watch.ts'
 
@@ -26,6 +27,8 @@ export interface WorkerPlace {
   readonly adminDoor: AdminDoor
   /** Marks that are published here are for all of them. */
   readonly peers: MarkPeers
+  /** Uses that all of them remember, when no Redis does. */
+  readonly use: SharedUses['use']
 }
 
 export interface NotStarted {

@@ -35,10 +35,18 @@ const UNCHANGED: PreparedFeed = { commit: () => undefined, discard: () => undefi
 const FIRST_CONNECTION_MS = 2_000
 const RETRY_MS = 20
 
-export const createSharedState = ({ log }: { readonly log: Log }): SharedState => {
+/** @param use what the workers of this machine remember together, for as long as there is no Redis. */
+export const createSharedState = ({
+  log,
+  use = NOTHING_SHARED.use,
+}: {
+  readonly log: Log
+  readonly use?: SharedUses['use']
+}): SharedState => {
   let running = ''
   let current: Open | null = null
-  const uses = (): SharedUses => current?.uses ?? NOTHING_SHARED
+  const amongWorkers: SharedUses = { ...NOTHING_SHARED, use }
+  const uses = (): SharedUses => current?.uses ?? amongWorkers
   const values = (): SharedValues => current?.values ?? NO_SHARED_VALUES
   return {
     values: {

@@ -26,6 +26,8 @@ export type FromWorker =
   | { readonly kind: 'marks-wanted' }
   | { readonly kind: 'mark-published'; readonly mark: Mark }
   | { readonly kind: 'mark-withdrawn'; readonly id: string }
+  /** Was it the first use? `id` is of this worker, for the answer. */
+  | { readonly kind: 'use-asked'; readonly id: number; readonly use: string; readonly forMs: number }
   /** What was sent to it is applied. */
   | { readonly kind: 'mark-applied'; readonly id: string }
 
@@ -45,6 +47,7 @@ export type ToWorker =
   | { readonly kind: 'mark-withdrawn'; readonly id: string }
   /** What this worker has published or withdrawn has been told to all. */
   | { readonly kind: 'mark-told'; readonly id: string; readonly told: Told }
+  | { readonly kind: 'use-told'; readonly id: number; readonly answer: 'first' | 'used' | 'full' }
   | { readonly kind: 'reload' }
   | { readonly kind: 'stop' }
 

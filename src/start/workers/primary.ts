@@ -7,6 +7,7 @@ import { createMarkHub, isMarkMessage } from './mark-hub.ts'
 import type { FromWorker } from './messages.ts'
 import { createRestarts, type Restarts } from './restarts.ts'
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
+import { createUseDesk } from './worker-uses.ts'
 
 export interface PrimaryOptions {
   readonly count: number
@@ -103,6 +104,7 @@ export const startPrimary = (options: PrimaryOptions): Primary => {
           slot.process?.send({ kind: 'admin-failed', bind: message.bind, why: error.message }),
       )
     } else if (message.kind === 'admin-close') state.desk.close(message.bind, slot.index)
+    else if (message.kind === 'use-asked') answerUse(slot.index, message)
     else if (isMarkMessage(message)) hub.receive(slot.index, message)
   }
 
@@ -111,6 +113,10 @@ export const startPrimary = (options: PrimaryOptions): Primary => {
     clock,
     send: (worker, message) => state.slots[worker]?.process?.send(message),
   })
+
+  const answerUse = createUseDesk(clock.nowMs, (worker, message) =>
+    state.slots[worker]?.process?.send(message),
+  )
 
   const onReady = (): void => {
     if (state.serving || !state.slots.every(({ ready }) => ready)) return

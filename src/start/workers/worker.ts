@@ -3,6 +3,7 @@ import type { WorkerPlace } from '../options.ts'
 import { type ChannelStream, createChannelStream } from './channel-stream.ts'
 import { type FromWorker, isMessage, type ToWorker } from './messages.ts'
 import { createWorkerMarks, isMarkMessageToWorker, type MarkMessageToWorker } from './worker-marks.ts'
+import { createWorkerUses } from './worker-uses.ts'
 
 /** How long the started process may take to open the admin port. */
 const ADMIN_DEADLINE_MS = 10_000
@@ -47,6 +48,7 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
       else self.send(message, undefined, {}, sent)
     })
   const marks = createWorkerMarks(index, (message) => void send(message))
+  const uses = createWorkerUses((message) => void send(message))
   const admin = createAdminDoor((message) => void send(message))
   let stop: () => void
   const stopRequested = new Promise<void>((resolve) => {
@@ -59,12 +61,13 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
     const message = value as ToWorker
     if (message.kind === 'stop') stop()
     else if (message.kind === 'reload') reload()
+    else if (message.kind === 'use-told') uses.receive(message)
     else if (isMarkMessageToWorker(message)) marks.receive(message)
     else admin.receive(message)
   })
   void send({ kind: 'marks-wanted' })
   return {
-    place: { index, count, adminDoor: admin.door, peers: marks.peers },
+    place: { index, count, adminDoor: admin.door, peers: marks.peers, use: uses.use },
     send,
     prepared: marks.ready,
     stopRequested,
@@ -74,7 +77,7 @@ export const openWorkerLink = (self: ForkedProcess): WorkerLink | null => {
   }
 }
 
-type AdminMessage = Exclude<ToWorker, MarkMessageToWorker | { readonly kind: 'stop' | 'reload' }>
+type AdminMessage = Exclude<ToWorker, MarkMessageToWorker | { readonly kind: 'stop' | 'reload' | 'use-told' }>
 type Connect = (stream: ChannelStream['stream']) => void
 
 /** Lets the started process open the admin port, and takes the connections that it hands on. */
