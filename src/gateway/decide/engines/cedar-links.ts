@@ -123,10 +123,13 @@ const valuesOf = (entry: YAMLMap, tell: Tell): Values | null => {
   return values
 }
 
+// NUL, and halves of surrogate pairs: Cedar would be given other characters in their place.
+const UNREADABLE = /[\0\p{Cs}]/u
+
 const textOf = (values: Values, key: Key, entry: YAMLMap, tell: Tell): string | null => {
   const node = values.get(key) ?? null
   const text: unknown = isScalar(node) ? node.value : null
-  if (typeof text === 'string' && text !== '' && !text.includes('\0')) return text
+  if (typeof text === 'string' && text !== '' && !UNREADABLE.test(text)) return text
   tell(node ?? entry, `found no ${key}, expected a text that is not empty`)
   return null
 }
@@ -139,12 +142,13 @@ const entityOf = (node: Node | null): TypeAndId | null => {
   if (isScalar(node) && typeof node.value === 'string') {
     const [, type, quoted] = ENTITY.exec(node.value) ?? []
     const id = quoted === undefined ? null : unquoted(quoted)
-    return type === undefined || id === null ? null : { type, id }
+    return type === undefined || id === null || UNREADABLE.test(id) ? null : { type, id }
   }
   if (!isMap(node) || node.items.length !== 2) return null
   const type: unknown = node.get('type')
   const id: unknown = node.get('id')
-  return typeof type === 'string' && TYPE.test(type) && typeof id === 'string' ? { type, id } : null
+  if (typeof type !== 'string' || !TYPE.test(type)) return null
+  return typeof id === 'string' && !UNREADABLE.test(id) ? { type, id } : null
 }
 
 const unquoted = (quoted: string): string | null => {

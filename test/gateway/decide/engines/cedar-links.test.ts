@@ -148,6 +148,10 @@ const MISTAKES: Readonly<Record<string, readonly [string, readonly (string | Reg
     'links:\n  - { id: a, template: team, principal: \'U::"a"\', resource: \'F::"a"\' }',
     [/^2:61 cedar-link found a resource, which the template "team" has no slot for/],
   ],
+  'ids with characters that Cedar would not be given as they are': [
+    'links:\n  - { id: "a\\ud800", template: team, principal: \'U::"a"\' }\n  - { id: b, template: team, principal: \'U::"\\ud800"\' }\n  - { id: c, template: team, principal: { type: U, id: "\\0" } }',
+    [/^2:11 cedar-link found no id/, /^3:41 cedar-link found no entity/, /^4:41 cedar-link found no entity/],
+  ],
   'a value that is no entity': [
     'links:\n  - { id: a, template: team, principal: alice }\n  - { id: b, template: team, principal: { type: "U V", id: a } }\n  - { id: c, template: team, principal: { type: U, id: 1 } }',
     [/^2:41 cedar-link found no entity as principal/, /^3:41 cedar-link/, /^4:41 cedar-link/],
