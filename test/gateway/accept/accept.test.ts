@@ -100,6 +100,7 @@ test('a request gets its one spelling, and keeps what was sent beside it', () =>
       tls: false,
       headers,
       names: ['host', 'x-a', 'x-a'],
+      traceparent: undefined,
     },
   )
 })
