@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { Pool } from 'undici'
@@ -122,10 +123,11 @@ const headersOf = (lines: Lines, { format, compress, headers }: CollectorOptions
   ...headers,
 ]
 
-/** The same for the same records, also when they are sent again. */
+/** The same for the same records, also when they are sent again, and for no others: whatever shape they have. */
 const batchKey = ({ bytes, records }: Lines): string => {
-  const id = /^\{"v":\d+,"id":"([\w-]+)"/.exec(bytes.subarray(0, 128).toString('latin1'))?.[1] ?? 'unknown'
-  return `"${id}/${records}"`
+  const first = bytes.subarray(0, bytes.indexOf(NEWLINE))
+  const id = /^\{"v":\d+,"id":"([\w-]+)"/.exec(first.subarray(0, 128).toString('latin1'))?.[1]
+  return `"${id ?? hash('sha256', first, 'base64url')}/${records}"`
 }
 
 const verdict = (status: number, retryAfter: string | string[] | undefined): Delivered => {

@@ -14,6 +14,7 @@ import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../../../src/core/clock.ts'
+import { opaEvent } from '../../../../src/gateway/record/opa-event.ts'
 import { createHttpSink, type HttpSinkOptions } from '../../../../src/gateway/record/sinks/http.ts'
 import { type BareSink, SinkInUseError, SinkStartError } from '../../../../src/gateway/record/sinks/sink.ts'
 import { createAuthority } from '../../../support/certificates.ts'
@@ -86,6 +87,19 @@ test('records go to the collector in order, each once, as lines of JSON', async 
     spoolBytes: 0,
     lastError: null,
   })
+})
+
+test('no two batches have the same key, also where records have another shape', async (t) => {
+  const remote = await collector(t)
+  const sink = httpSink(t, { url: remote.url, batchRecords: 2 })
+  for (const id of ids(1, 6)) {
+    const { record } = shortRecord(id)
+    assert.equal(sink.write(JSON.stringify(opaEvent(record)), record), true)
+  }
+  await until(() => waiting(sink) === 0)
+  const keys = remote.batches.map(({ headers }) => headers['idempotency-key'])
+  assert.ok(keys.length >= 3)
+  assert.deepEqual(unique(keys.map(String)), keys)
 })
 
 test('a batch may be a compressed JSON array, and has its most records and bytes', async (t) => {
