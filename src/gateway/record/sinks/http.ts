@@ -1,5 +1,6 @@
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
+import { errorCode } from '../error-code.ts'
 import { type CollectorOptions, createCollector } from './collector.ts'
 import { type CollectorTls, prepareCollectorTls } from './collector-tls.ts'
 import { type Courier, type CourierOptions, createCourier } from './courier.ts'
@@ -105,11 +106,9 @@ const lookFor = (options: HttpSinkOptions, found: (left: Delivering) => void): (
         )
         found(deliver(options, spool))
       } catch (error) {
-        if (!(error instanceof SinkStartError)) throw error
-        log.error(
-          { sink: name, spool: folder, failed: error.message },
-          'records that a worker has left cannot be sent',
-        )
+        // Nobody stands behind a timer who could catch it: what is somebody else's must not end this process.
+        const failed = error instanceof SinkStartError ? error.message : errorCode(error)
+        log.error({ sink: name, spool: folder, failed }, 'records that a worker has left cannot be sent')
       }
     },
     onStrange: (folder) => {

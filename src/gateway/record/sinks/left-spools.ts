@@ -67,15 +67,26 @@ const spoolsBeside = (path: string): readonly string[] => {
     return readdirSync(dirname(path), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => join(dirname(path), name))
-      .filter((folder) => statSync(join(folder, 'cursor.json'), { throwIfNoEntry: false }) !== undefined)
+      .filter(isSpool)
   } catch {
     // What cannot be looked at cannot be sent either.
     return []
   }
 }
 
-const lockTime = (folder: string): number | null =>
-  statSync(join(folder, 'spool.lock'), { throwIfNoEntry: false })?.mtimeMs ?? null
+/** False also when it cannot be looked into, as `lost+found` cannot: that says nothing of the others. */
+const isSpool = (folder: string): boolean => modifiedMs(join(folder, 'cursor.json')) !== null
+
+/** Null also when it cannot be looked at: whoever opens the spool is told why. */
+const lockTime = (folder: string): number | null => modifiedMs(join(folder, 'spool.lock'))
+
+const modifiedMs = (path: string): number | null => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null
+  } catch {
+    return null
+  }
+}
 
 const holdsRecords = (folder: string): boolean => {
   try {

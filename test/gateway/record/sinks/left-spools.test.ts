@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../../../src/core/clock.ts'
@@ -95,6 +95,27 @@ test('a lock that a worker of another container has left does not keep its recor
   writeFileSync(join(pathOfWriter(path, 3), 'spool.lock'), `${JSON.stringify(elsewhere)}\n`)
   open(t, { url: remote.url, path, worker: 0, workers: 2 })
   await until(() => remote.taken().length === 1)
+})
+
+/** What cannot be looked at, as `lost+found` cannot: even root goes round in circles in it. */
+const makeCircle = (path: string): void => symlinkSync(path, path)
+
+test('a folder that cannot be looked at keeps nobody from what workers have left', async (t) => {
+  const remote = await collector(t)
+  const parent = temporaryFolder(t)
+  const path = join(parent, 'spool')
+  for (const worker of [2, 3, 4]) {
+    const { sink } = open(t, { url: await away(), path, worker, workers: 5 }, { lookAfterMs: 60_000 })
+    assert.equal(writeShort(sink, `of ${worker}`), true)
+    sink.close()
+  }
+  mkdirSync(join(parent, 'lost+found'))
+  makeCircle(join(parent, 'lost+found', 'cursor.json'))
+  makeCircle(join(pathOfWriter(path, 2), 'spool.lock'))
+  const { lines } = open(t, { url: remote.url, path, worker: null, workers: 1 })
+  await until(() => remote.taken().length === 2)
+  assert.deepEqual([...remote.taken()].sort(), ['of 3', 'of 4'])
+  await until(() => lines.some(({ message }) => message === 'records that a worker has left cannot be sent'))
 })
 
 test('what several workers have left is sent by the only one', async (t) => {
