@@ -1,4 +1,5 @@
-import type { PolicyJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
+import { checkParsePolicySet, type PolicyJson, type TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
+import { LRUCache } from 'lru-cache'
 import { isMap, isNode, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml'
 import { didYouMean } from '../../../core/nearest.ts'
 import {
@@ -66,9 +67,13 @@ export const readLinks = (
       return [{ ...template, id, json, piece, text: piece.text, template: name }]
     })
   })
-  for (const { id, piece } of templates) {
+  for (const { id, piece, json } of templates) {
     const message = `no link uses the template ${JSON.stringify(id)}: it decides nothing`
     if (!used.has(id)) report(findingAt(piece, piece.start, UNLINKED, message))
+    else if (!isExact(json.conditions)) {
+      const problem = `found a number beyond 2^53 in the template ${JSON.stringify(id)}, which its links would not hold exactly`
+      report(findingAt(piece, piece.start, LINK, problem))
+    }
   }
   return links
 }
@@ -141,14 +146,37 @@ const TYPE = /^[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*$/
 const entityOf = (node: Node | null): TypeAndId | null => {
   if (isScalar(node) && typeof node.value === 'string') {
     const [, type, quoted] = ENTITY.exec(node.value) ?? []
-    const id = quoted === undefined ? null : unquoted(quoted)
-    return type === undefined || id === null || UNREADABLE.test(id) ? null : { type, id }
+    return entityIfSound(type, quoted === undefined ? null : unquoted(quoted))
   }
   if (!isMap(node) || node.items.length !== 2) return null
-  const type: unknown = node.get('type')
-  const id: unknown = node.get('id')
-  if (typeof type !== 'string' || !TYPE.test(type)) return null
-  return typeof id === 'string' && !UNREADABLE.test(id) ? { type, id } : null
+  return entityIfSound(node.get('type'), node.get('id'))
+}
+
+/** Null for what Cedar would not read: its policies could not be prepared any more, when a question wants them. */
+const entityIfSound = (type: unknown, id: unknown): TypeAndId | null =>
+  typeof type === 'string' && isType(type) && typeof id === 'string' && !UNREADABLE.test(id)
+    ? { type, id }
+    : null
+
+// Types are few, links many. Module state that no configuration changes.
+const judged = new LRUCache<string, boolean>({ max: 1000 })
+
+/** Some names are Cedar's own, such as `if` and `__cedar`. */
+const isType = (text: string): boolean => {
+  if (!TYPE.test(text)) return false
+  const known = judged.get(text)
+  if (known !== undefined) return known
+  const policies = { staticPolicies: { type: `permit (principal is ${text}, action, resource);` } }
+  const isGood = checkParsePolicySet(policies).type === 'success'
+  judged.set(text, isGood)
+  return isGood
+}
+
+/** True unless there is an integer that JSON has only nearly. */
+const isExact = (expression: unknown): boolean => {
+  if (typeof expression === 'number') return Number.isSafeInteger(expression)
+  if (typeof expression !== 'object' || expression === null) return true
+  return Object.values(expression).every(isExact)
 }
 
 const unquoted = (quoted: string): string | null => {

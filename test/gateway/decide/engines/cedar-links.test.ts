@@ -156,6 +156,15 @@ const MISTAKES: Readonly<Record<string, readonly [string, readonly (string | Reg
     'links:\n  - { id: a, template: team, principal: alice }\n  - { id: b, template: team, principal: { type: "U V", id: a } }\n  - { id: c, template: team, principal: { type: U, id: 1 } }',
     [/^2:41 cedar-link found no entity as principal/, /^3:41 cedar-link/, /^4:41 cedar-link/],
   ],
+  'a type that Cedar keeps for itself, and texts that are none': [
+    'links:\n  - { id: a, template: team, principal: { type: if, id: a } }\n  - { id: b, template: team, principal: \'__cedar::U::"a"\' }\n  - { id: c, template: team, principal: { type: U, id: "\\uD800" } }\n  - { id: "\\uD800", template: team, principal: \'U::"a"\' }',
+    [
+      /^2:41 cedar-link found no entity as principal/,
+      /^3:41 cedar-link found no entity/,
+      /^4:41 cedar-link found no entity/,
+      /^5:11 cedar-link found no id/,
+    ],
+  ],
 }
 
 describe('loading links reports', () => {
@@ -185,6 +194,24 @@ describe('loading links reports', () => {
       ['/l/links.yaml', 2, 5, 'cedar-validate', 0],
     )
     assert.match(found?.message ?? '', /unrecognized entity type `Grupp`/)
+  })
+
+  it('a template with a number that its links could not hold as it is written', () => {
+    for (const number of ['9007199254740993', '-9223372036854775808', '9223372036854775807']) {
+      const { findings } = prepareCedar(
+        files({
+          '/p/a.cedar': `permit (principal, action, resource);
+@id("t") permit (principal == ?principal, action, resource) when { [1, context.a - ${number}].contains(1) };`,
+          '/l/links.yaml':
+            'links:\n  - { id: a, template: t, principal: \'User::"a"\' }\n  - { id: b, template: t, principal: \'User::"b"\' }',
+        }),
+        CONFIG,
+      )
+      assert.deepEqual(
+        findings.map(({ file, line, column, rule }) => `${file}:${line}:${column} ${rule}`),
+        ['/p/a.cedar:2:1 cedar-link'],
+      )
+    }
   })
 
   it('what is wrong with a template once, and not with each link', () => {
