@@ -1,15 +1,17 @@
 import type { Ending } from '../../../core/ending.ts'
 import { headerValues } from '../../../core/headers.ts'
+import { isRefusal, type Refusal } from '../../../core/refusals.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
 import { readSessionCookie } from '../session-cookies.ts'
 import type { OidcParts } from './parts.ts'
 import { endOfLifeMs, type Session } from './session.ts'
-import { isSession } from './session-store.ts'
 
 /** What a browser came with, which is good for nothing from here on. */
 export interface EndedSession {
   /** Null when there was none. */
   readonly session: Session | null
+  /** Why nobody can tell whether there was one, so that it may go on. */
+  readonly unknown?: Refusal
   /** The `Cookie` field that it came in. */
   readonly header: string
   readonly endings: readonly Ending[]
@@ -25,8 +27,10 @@ export const endSession = async (
   const header = headerValues(request.headers, 'cookie').join('; ')
   const value = readSessionCookie(header, cookie, request)
   const session = value === null ? null : await store.load(value)
+  // It stays until it is known by what name others have to be told of its end.
+  if (session !== null && isRefusal(session)) return { session: null, unknown: session, header, endings: [] }
   if (value !== null) await store.remove(value)
-  if (!isSession(session)) return { session: null, header, endings: [] }
+  if (session === null) return { session: null, header, endings: [] }
   ended.add('id', session.id, nowMs)
   const untilMs = endOfLifeMs(session, limits)
   return { session, header, endings: [{ kind: 'credential', target: session.id, reason, untilMs }] }

@@ -48,7 +48,9 @@ const logOut = async (parts: OidcParts, { request, nowMs }: OwnRequest): Promise
   const isLink = request.method === 'GET' && !tellsWhere(request)
   const trespass = isLink ? null : crossOriginChange(request)
   if (trespass !== null) return trespass
-  const { session, header, endings } = await endSession(parts, request, nowMs, 'signed out')
+  const { session, unknown, header, endings } = await endSession(parts, request, nowMs, 'signed out')
+  // What may go on has not ended: whoever was told so would be wrong, and without the cookie could not ask again.
+  if (unknown !== undefined) return unknown
   const setCookies = writeSessionCookie(cookie, { value: '', maxAgeSeconds: 0 }, header, request)
   const found = session === null ? null : identityOf(name, session, limits, toSubject)
   const identity = found === null || isRefusal(found) ? null : found

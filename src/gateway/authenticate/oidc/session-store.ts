@@ -1,4 +1,4 @@
-import { isRefusal, type Refusal, refuse } from '../../../core/refusals.ts'
+import { type Refusal, refuse } from '../../../core/refusals.ts'
 import { MOST_SESSION_CHARACTERS } from '../session-cookies.ts'
 import type { Sealer } from './sealing.ts'
 import { parseSession, type Session, sessionJson } from './session.ts'
@@ -35,6 +35,3 @@ export const cookieStore = (authenticator: string, sealer: Sealer): SessionStore
   },
   remove: () => Promise.resolve(),
 })
-
-export const isSession = (loaded: Session | Refusal | null): loaded is Session =>
-  loaded !== null && !isRefusal(loaded)

@@ -228,6 +228,25 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
     assert.equal((await visitor.ask(`${world.url}/a`)).status, 302)
   })
 
+  test('are not told to be over while nobody can end them', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'bob')
+    const stolen = visitor.copy()
+    redis.freeze()
+    try {
+      assert.equal((await visitor.ask(`${world.url}/.sallyport/logout`)).status, 503)
+      assert.equal(world.gateway.records().at(-1)?.code, 'authenticator_unavailable')
+      // Whoever is still signed in can try again.
+      assert.equal(sessionOf(visitor, world).length, 1)
+    } finally {
+      redis.thaw()
+    }
+    let status = 503
+    while (status === 503) ({ status } = await visitor.ask(`${world.url}/.sallyport/logout`))
+    assert.deepEqual(sessionOf(visitor, world), [])
+    for (const url of urls) assert.ok([302, 401].includes((await stolen.ask(`${url}/a`)).status))
+  })
+
   test('are neither good nor bad while the Redis does not answer', async () => {
     const visitor = await signedInWith('alice', (session) => session)
     redis.freeze()
