@@ -60,6 +60,7 @@ export const createRevocations = ({
   let closeRedis: () => void = () => undefined
   let followed: { readonly feed: RedisFeed; readonly place: string } | null = null
   const onPublished: OnPublished = (what, mark, by) => record(what, mark, by)
+  const unsure = new Map<string, () => void>()
   const plain = { clock, log, onPublished, ...(peers === undefined ? {} : { peers }) }
   const fileOf = (wanted: string | undefined) => (peers === undefined ? openOrNone(wanted, clock) : null)
   let before: readonly Mark[] = peers?.known ?? []
@@ -103,6 +104,7 @@ export const createRevocations = ({
     const same = followed?.place === place ? followed.feed : null
     const started = startRedisFeed(settings, redis, feed.list(), {
       ...plain,
+      unsure,
       heardUs: same?.heardUs() ?? null,
     })
     const wrong = await firstBeat(started.feed)
@@ -197,11 +199,13 @@ const startRedisFeed = (
     clock,
     log,
     onPublished,
+    unsure,
     heardUs,
   }: {
     readonly clock: Clock
     readonly log: Log
     readonly onPublished: OnPublished
+    readonly unsure: Map<string, () => void>
     readonly heardUs: number | null
   },
 ): { readonly feed: RedisFeed; readonly close: () => void } => {
@@ -221,6 +225,7 @@ const startRedisFeed = (
     minReplicas: redis.minReplicas,
     marks,
     heardUs,
+    unsure,
     onPublished,
     pause: (ms) => wait(ms, undefined, { ref: false }),
   })

@@ -35,6 +35,8 @@ const ALICE = {
 const begin = (t: TestContext) => {
   const revocations = createRevocations({ clock: systemClock, log: createLog('silent') })
   t.after(revocations.close)
+  const recorded: string[] = []
+  revocations.recordBy((what, { target }) => recorded.push(`${what} ${target}`))
   const edit = async (
     redis: RedisSettings | null,
     more: Partial<typeof REVOCATION> = {},
@@ -51,7 +53,7 @@ const begin = (t: TestContext) => {
   const until = async (isSo: () => boolean): Promise<void> => {
     while (!isSo()) await wait(10)
   }
-  return { edit, feed, until }
+  return { edit, feed, until, recorded }
 }
 
 const redisOf = async (t: TestContext): Promise<RedisServer> => {
@@ -109,6 +111,21 @@ describe('an edit of where the revocation feed is', { skip: withoutRedis, timeou
     assert.equal(feed.voids(FACTS, held), true)
     assert.equal(feed.voids(FACTS, feed.position()), false)
     assert.equal(feed.list().length, 1)
+  })
+
+  test('forgets nothing that may be in the feed: it is recorded when it is seen there', async (t) => {
+    const redis = await redisOf(t)
+    const { edit, feed, until, recorded } = begin(t)
+    assert.equal(await edit(redisAt(redis.port)), 'taken')
+    redis.freeze()
+    const outcome = await feed.publish(MARK)
+    assert.ok('failed' in outcome && outcome.isUnsure === true)
+    await until(() => feed.freshness() === 'stale')
+    assert.equal(await edit(redisAt(redis.port, { commandTimeoutMs: 80 })), 'taken')
+    assert.deepEqual(recorded, [])
+    redis.thaw()
+    await until(() => feed.refuses(ALICE) !== undefined)
+    assert.deepEqual(recorded, ['published User::alice'])
   })
 })
 

@@ -32,6 +32,8 @@ export interface RedisFeedOptions {
   /** When that feed was heard last, by the monotonic clock, if it was the same one; null or left out: it was not. */
   readonly heardUs?: number | null
   readonly onPublished: OnPublished
+  /** Of this feed and those before it: what may be in a feed although nobody could be told so; default none. */
+  readonly unsure?: Map<string, () => void>
   /** Resolves after so many milliseconds; rejects never. */
   readonly pause: (ms: number) => Promise<void>
 }
@@ -79,8 +81,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   let mustRepublish = options.marks.length > 0
   let asOfUs: number | null = options.heardUs ?? null
   let isHeard = false
-  /** What may be in the feed although nobody could be told so: to be recorded when it is seen there. */
-  const unsure = new Map<string, () => void>()
+  /** To be recorded when it is seen there. */
+  const { unsure = new Map<string, () => void>() } = options
   const createdUs = clock.monotonicUs()
   let settling: { readonly untilServerMs: number } | null = null
   let serverAheadMs = 0
