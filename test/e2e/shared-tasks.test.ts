@@ -22,8 +22,9 @@ interface Tasked extends World {
   readonly ask: (at: Replica, sub: string, task: string, path?: string) => Promise<number>
 }
 
-const startTasked = async (t: TestContext): Promise<Tasked> => {
-  const world = await startWorld(t, 2, { files: { 'config/routes/city.yaml': ROUTES } })
+const startTasked = async (t: TestContext, redis?: string): Promise<Tasked> => {
+  const files = { 'config/routes/city.yaml': ROUTES }
+  const world = await startWorld(t, 2, { files, ...(redis === undefined ? {} : { redis }) })
   const [a, b] = world.replicas
   assert.ok(a !== undefined && b !== undefined)
   const ask: Tasked['ask'] = (at, sub, task, path = '/accounts/1') => {
@@ -53,6 +54,20 @@ describe('gateways that share a Redis', { skip: withoutRedis, timeout: 60_000 },
     await until(async () => (await ask(a, 'alice', 't1', '/quick/1')) === 403)
     assert.equal(await ask(b, 'alice', 't1', '/quick/1'), 403)
     assert.equal(await ask(b, 'alice', 't1'), 200)
+  })
+
+  test('let a subject have no more tasks under way for beginning many of them at once', async (t) => {
+    const { a, ask, redis } = await startTasked(t, '{ commandTimeout: 5s }')
+    const inFlight = async (): Promise<number> =>
+      Number(/^sallyport_requests_in_flight (\d+)$/m.exec((await a.ask('/metrics')).text)?.[1])
+    redis.freeze()
+    const asked = Array.from({ length: 150 }, (_, at) => ask(a, 'alice', `m${at}`))
+    await until(async () => (await inFlight()) >= 150)
+    redis.thaw()
+    const statuses = await Promise.all(asked)
+    assert.equal(statuses.filter((status) => status === 200).length, 100)
+    assert.equal(statuses.filter((status) => status === 429).length, 50)
+    assert.equal(await ask(a, 'carol', 'another'), 200)
   })
 
   test('begin no task while nobody can tell whose it is, and go on with those that they know', async (t) => {

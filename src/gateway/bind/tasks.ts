@@ -110,6 +110,8 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
       return no('revocation_unavailable', `whose the task ${id} is cannot be told at present`)
     }
     const { subject, beganMs } = owner
+    // As many as were asked about at once may have been begun meanwhile.
+    if (countOf(subject, clock.nowMs()) >= MOST_PER_SUBJECT) return tooMany()
     enter(id, { subject, beganMs, endsMs: beganMs + lifeMs, completed: false }, clock.nowMs())
     return null
   }
@@ -140,7 +142,7 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
       const subject = subjectOf(identity)
       const lifeMs = rules?.maxLifeMs ?? DEFAULT_MAX_LIFE_MS
       const task = tasks.get(id) ?? begin(id, subject, nowMs, lifeMs)
-      if (task === null) return no('rate_limited', `the subject has ${MOST_PER_SUBJECT} tasks under way`)
+      if (task === null) return tooMany()
       if (task.completed) return no('denied', `the task ${id} is completed`, 'The task is completed.')
       if (task.subject !== subject) return no('denied', `the task ${id} is another subject's`)
       const deadlineMs = task.beganMs + lifeMs
@@ -193,6 +195,8 @@ const claimedBy = (
   const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
   return claimed === null ? known : claimed.then((refusal) => refusal ?? known)
 }
+
+const tooMany = (): Refusal => no('rate_limited', `the subject has ${MOST_PER_SUBJECT} tasks under way`)
 
 const no = (code: RefusalCode, detail: string, publicDetail?: string): Refusal =>
   refuse('bind', code, detail, publicDetail === undefined ? {} : { publicDetail })
