@@ -232,14 +232,20 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   }
 
   const republish = async (): Promise<void> => {
-    for (const mark of table.marks()) {
-      if (inFeed.has(mark.id) || mark.expiresAtMs <= nowMs()) continue
-      if ((await add({ mark }, mostMarks(mark, options.maxMarks))) === 'full')
-        log.error({ mark: mark.id }, 'the revocation feed is full')
-    }
-    // What was added has a position now, which voids what was decided before it.
-    await readOn()
+    // Before, since a mark that cannot be published may come meanwhile.
     mustRepublish = false
+    try {
+      for (const mark of table.marks()) {
+        if (inFeed.has(mark.id) || mark.expiresAtMs <= nowMs()) continue
+        if ((await add({ mark }, mostMarks(mark, options.maxMarks))) === 'full')
+          log.error({ mark: mark.id }, 'the revocation feed is full')
+      }
+      // What was added has a position now, which voids what was decided before it.
+      await readOn()
+    } catch (error) {
+      mustRepublish = true
+      throw error
+    }
   }
 
   const beat = (): Promise<string | null> => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import type { Mark, MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
 import type { GrantFacts } from '../../../../src/gateway/decide/revocations/mark-table.ts'
@@ -190,6 +191,47 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.notEqual(b.feed.refuses(ALICE), undefined)
     assert.equal(b.feed.voids(FACTS, held), true)
     assert.equal(await redis.admin.xlen(`${PREFIX}{feed}:marks`), 1)
+  })
+
+  test('a mark that nobody asks for again reaches others also when it fails while earlier ones are published', async (t) => {
+    const redis = await redisFor(t)
+    const real = await linkTo(t, redis.port)
+    const b = replicaOf(await linkTo(t, redis.port))
+    const network: { isAway: boolean; before: (() => Promise<void>) | null } = { isAway: false, before: null }
+    const a = replicaOf({
+      ...real,
+      batch: async (commands) => {
+        if (network.isAway) throw new Error('away')
+        // A heartbeat has four keys, what is added three.
+        const { before } = commands[0]?.[2] === 3 ? network : { before: null }
+        if (before !== null) network.before = null
+        await before?.()
+        return real.batch(commands)
+      },
+    })
+    for (const { feed } of [a, b]) assert.equal(await feed.beat(), null)
+    network.isAway = true
+    await a.feed.publish(DRAFT, true)
+    network.isAway = false
+    const signals = new EventEmitter()
+    const publishing = once(signals, 'publishing')
+    network.before = async () => {
+      const goesOn = once(signals, 'go on')
+      signals.emit('publishing')
+      await goesOn
+    }
+    const beating = a.feed.beat()
+    await publishing
+    network.isAway = true
+    await a.feed.publish({ ...DRAFT, reason: 'the second' }, true)
+    network.isAway = false
+    signals.emit('go on')
+    assert.equal(await beating, null)
+    for (const { feed } of [a, b]) assert.equal(await feed.beat(), null)
+    assert.deepEqual(
+      b.feed.list().map(({ reason }) => reason),
+      ['why', 'the second'],
+    )
   })
 
   test('what somebody without the key writes into the feed or takes from it lets nobody in', async (t) => {
