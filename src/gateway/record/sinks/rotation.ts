@@ -83,11 +83,11 @@ export const createRotation = (options: RotationOptions): Rotation => {
 const periodOf = (atMs: number, everyMs: number): number =>
   Number.isFinite(everyMs) ? Math.floor(atMs / everyMs) : 0
 
-/** When a record was made. */
+/** When a record was made, whatever its shape. */
 const timeOf = (line: Buffer | null): number | null => {
   if (line === null) return null
   const record: unknown = JSON.parse(line.toString('utf8'))
-  if (typeof record !== 'object' || record === null || !('time' in record)) return null
-  const atMs = Date.parse(String(record.time))
+  if (typeof record !== 'object' || record === null) return null
+  const atMs = Date.parse(String(Reflect.get(record, 'time') ?? Reflect.get(record, 'timestamp')))
   return Number.isNaN(atMs) ? null : atMs
 }

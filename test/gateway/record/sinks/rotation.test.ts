@@ -18,11 +18,21 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { Clock } from '../../../../src/core/clock.ts'
+import { opaEvent } from '../../../../src/gateway/record/opa-event.ts'
 import type { FileSinkOptions } from '../../../../src/gateway/record/sinks/file.ts'
 import type { RotationConfig } from '../../../../src/gateway/record/sinks/rotation-config.ts'
 import type { BareSink } from '../../../../src/gateway/record/sinks/sink.ts'
 import { verifyLogs } from '../../../../src/gateway/record/verify.ts'
-import { chainOf, fileSink, keepingLog, NOW_MS, temporaryFolder, until, writeShort } from '../samples.ts'
+import {
+  chainOf,
+  fileSink,
+  keepingLog,
+  NOW_MS,
+  shortRecord,
+  temporaryFolder,
+  until,
+  writeShort,
+} from '../samples.ts'
 
 const WRITER = fileURLToPath(new URL('./writer-process.js', import.meta.url))
 const HOUR_MS = 3_600_000
@@ -113,6 +123,19 @@ test('a file is written to for as long as it should be, by the clock of the day,
   next.close()
   assert.deepEqual(logsIn(folder), ['decisions.ndjson', 'decisions.2026-11-24T00-10-00Z.3.ndjson'])
   assert.deepEqual(await verification(folder), { findings: [], records: [5] })
+})
+
+test('records in the shape of another log tell after a restart when they were made, too', (t) => {
+  const { clock, advance } = movingClock()
+  const { folder, path, sink } = rotating(t, { every: 24 * HOUR_MS }, { clock })
+  const { record } = shortRecord('of the day before')
+  assert.equal(sink.write(JSON.stringify(opaEvent(record)), record), true)
+  sink.close()
+  advance(2 * HOUR_MS)
+  const next = fileSink(path, { rotate: { every: 24 * HOUR_MS }, clock })
+  assert.equal(next.write(JSON.stringify(opaEvent(record)), record), true)
+  next.close()
+  assert.deepEqual(numbersIn(folder), [1])
 })
 
 test('the oldest parts are deleted when there are more than are to be kept, and the log says where it now begins', async (t) => {
