@@ -294,6 +294,7 @@ const composeServe = (
     if (isRefusal(answered)) return answered
     const unpublished = await publish(answered.endings ?? [], feed)
     if (unpublished !== null) return unpublished
+    await answered.forget?.()
     return { identity: answered.identity, bound: { ...asItCame(accepted), answer: answered.answer } }
   }
 }

@@ -103,6 +103,8 @@ export interface OwnAnswered {
   readonly answer: OwnAnswer
   /** To be known everywhere before the answer goes out; default none. */
   readonly endings?: readonly Ending[]
+  /** Forgets what has ended; only when it is known everywhere, since nobody could tell of it any more. Never rejects. */
+  readonly forget?: (() => Promise<void>) | undefined
 }
 
 /** A path that an authenticator answers itself, on every host: such as the way back from a sign-in. */

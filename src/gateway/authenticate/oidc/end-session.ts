@@ -15,6 +15,8 @@ export interface EndedSession {
   /** The `Cookie` field that it came in. */
   readonly header: string
   readonly endings: readonly Ending[]
+  /** See `OwnAnswered`. */
+  readonly forget?: () => Promise<void>
 }
 
 /** Ends the session that a browser came with, if it has one. The login at the provider may go on, and begin another. */
@@ -27,11 +29,10 @@ export const endSession = async (
   const header = headerValues(request.headers, 'cookie').join('; ')
   const value = readSessionCookie(header, cookie, request)
   const session = value === null ? null : await store.load(value)
-  // It stays until it is known by what name others have to be told of its end.
-  if (session !== null && isRefusal(session)) return { session: null, unknown: session, header, endings: [] }
-  if (value !== null) await store.remove(value)
-  if (session === null) return { session: null, header, endings: [] }
+  if (value === null || session === null) return { session: null, header, endings: [] }
+  if (isRefusal(session)) return { session: null, unknown: session, header, endings: [] }
   ended.add('id', session.id, nowMs)
   const untilMs = endOfLifeMs(session, limits)
-  return { session, header, endings: [{ kind: 'credential', target: session.id, reason, untilMs }] }
+  const endings: readonly Ending[] = [{ kind: 'credential', target: session.id, reason, untilMs }]
+  return { session, header, endings, forget: () => store.remove(value) }
 }

@@ -86,13 +86,13 @@ const endLogin = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswere
   if (isProviderFailure(tokens)) return refused(refusalOf(name, tokens, AGAIN))
   const opened = await openSession(parts, asked, login, tokens)
   if (isRefusal(opened)) return refused(opened)
-  const { identity, endings, setCookies } = opened
+  const { identity, endings, forget, setCookies } = opened
   const answer = {
     kind: 'redirect',
     location: login.returnTo,
     setCookies: [...setCookies, ...forgotten],
   } as const
-  return { identity, answer, endings }
+  return { identity, answer, endings, forget }
 }
 
 /** Two readers of a repeated parameter could see two answers. */
@@ -125,8 +125,8 @@ const openSession = async (
   if (isRefusal(identity)) return identity
   const value = await store.save(session, null)
   if (typeof value !== 'string') return value
-  const { header, endings } = await endSession(parts, request, nowMs, 'signed in anew')
+  const { header, endings, forget } = await endSession(parts, request, nowMs, 'signed in anew')
   const maxAgeSeconds = Math.floor((endOfUseMs(session, limits) - nowMs) / 1000)
   const setCookies = writeSessionCookie(cookie, { value, maxAgeSeconds }, header, request)
-  return { identity, endings, setCookies }
+  return { identity, endings, forget, setCookies }
 }

@@ -48,7 +48,7 @@ const logOut = async (parts: OidcParts, { request, nowMs }: OwnRequest): Promise
   const isLink = request.method === 'GET' && !tellsWhere(request)
   const trespass = isLink ? null : crossOriginChange(request)
   if (trespass !== null) return trespass
-  const { session, unknown, header, endings } = await endSession(parts, request, nowMs, 'signed out')
+  const { session, unknown, header, endings, forget } = await endSession(parts, request, nowMs, 'signed out')
   // What may go on has not ended: whoever was told so would be wrong, and without the cookie could not ask again.
   if (unknown !== undefined) return unknown
   const setCookies = writeSessionCookie(cookie, { value: '', maxAgeSeconds: 0 }, header, request)
@@ -64,9 +64,9 @@ const logOut = async (parts: OidcParts, { request, nowMs }: OwnRequest): Promise
   if (location === null || isProviderFailure(location)) {
     const title = 'You are signed out'
     const text = 'You may still be signed in at the identity provider.'
-    return { identity, endings, answer: { kind: 'page', title, text, setCookies } }
+    return { identity, endings, forget, answer: { kind: 'page', title, text, setCookies } }
   }
-  return { identity, endings, answer: { kind: 'redirect', location, setCookies } }
+  return { identity, endings, forget, answer: { kind: 'redirect', location, setCookies } }
 }
 
 /** True when the browser says by which page it was sent; one that was typed in, or an old browser, says nothing. */

@@ -135,7 +135,7 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
     assert.equal(await redis.admin.exists(redisKey(handle)), 0)
     assert.deepEqual(sessionOf(visitor, world), [])
     // One that has just been begun is not sent to sign in again.
-    for (const url of urls) assert.ok([302, 401].includes((await stolen.ask(`${url}/a`)).status))
+    for (const url of urls) assert.ok([302, 401].includes((await stolen.copy().ask(`${url}/a`)).status))
   })
 
   test('are begun once by each sign-in, whichever gateway it comes back to', async () => {
@@ -244,7 +244,25 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
     let status = 503
     while (status === 503) ({ status } = await visitor.ask(`${world.url}/.sallyport/logout`))
     assert.deepEqual(sessionOf(visitor, world), [])
-    for (const url of urls) assert.ok([302, 401].includes((await stolen.ask(`${url}/a`)).status))
+    for (const url of urls) assert.ok([302, 401].includes((await stolen.copy().ask(`${url}/a`)).status))
+  })
+
+  test('can be ended once more when nobody could be told that they were', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'bob')
+    const stolen = visitor.copy()
+    // The other gateway knows it from now on without asking.
+    assert.equal((await stolen.ask(`${urls[1]}/a`)).status, 200)
+    const feed = 'sallyport:1:{feed}:marks'
+    await redis.admin.rename(feed, 'kept')
+    await redis.admin.set(feed, 'what no mark can be added to')
+    assert.equal((await visitor.ask(`${world.url}/.sallyport/logout`)).status, 503)
+    assert.equal(world.gateway.records().at(-1)?.code, 'revocation_unavailable')
+    await redis.admin.rename('kept', feed)
+    let status = 503
+    while (status === 503) ({ status } = await visitor.ask(`${world.url}/.sallyport/logout`))
+    assert.deepEqual(sessionOf(visitor, world), [])
+    for (const url of urls) assert.ok([302, 401].includes((await stolen.copy().ask(`${url}/a`)).status), url)
   })
 
   test('are neither good nor bad while the Redis does not answer', async () => {
