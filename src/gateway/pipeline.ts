@@ -171,6 +171,7 @@ export const createPipeline = (deps: {
     progress.stage = 'enforce'
     const allowed = { accepted, identity, bound, decision, decisionId }
     const lease = accepted.route.upstream === '' ? undefined : streams?.open(allowed, progress.held)
+    progress.lease = lease ?? null
     after(
       progress,
       stages.forward({ exchange, accepted, identity, bound, decision, decisionId, lease }),
@@ -283,6 +284,7 @@ export const createPipeline = (deps: {
       log.error({ stack: second instanceof Error ? second.stack : String(second) }, 'internal error')
       progress.exchange.reply.abort()
     }
+    progress.lease?.ended('application')
     end(progress)
   }
 

@@ -5,6 +5,7 @@ import type { Identity } from '../core/identity.ts'
 import type { Refusal, RefusalCode, Stage } from '../core/refusals.ts'
 import type { RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
+import type { StreamLease } from '../core/stream.ts'
 import type { Stages } from './stages.ts'
 
 /** How far a request has come; filled in by the pipeline alone, and read when it is recorded. */
@@ -26,6 +27,8 @@ export interface Progress {
   body: Buffer | null
   /** Why an observed request would have been refused before it was bound. */
   observed: Refusal | null
+  /** What was let through lives on it. */
+  lease: StreamLease | null
   /** Id of the record that was written for this request, if any. */
   recordedId: string | null
 }
@@ -65,6 +68,7 @@ export const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, b
     bound: null,
     body,
     observed: null,
+    lease: null,
     recordedId: null,
   }
 }

@@ -81,6 +81,7 @@ export const inThreads = async (
     failure ??= new Error('stopped')
     wake()
   }
+  if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
   const threads = [start()]
   const terminate = async (): Promise<void> => {
