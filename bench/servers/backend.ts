@@ -22,15 +22,29 @@ const answer = (socket: Socket, requestLine: string): void => {
   socket.write(LARGE)
 }
 
-/** Answers whatever has a head; bodies are not expected and would be taken for another request's start. */
+const LENGTH = /^content-length: *(\d+)/im
+
+/** Answers each request when its content has arrived; what is sent in chunks is not expected. */
 const serve = (socket: Socket): void => {
   let pending = ''
+  let owed = 0
+  let requestLine = ''
   socket.setNoDelay(true)
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk) => {
     pending += chunk.toString('latin1')
-    for (let end = pending.indexOf(END_OF_HEAD); end !== -1; end = pending.indexOf(END_OF_HEAD)) {
-      answer(socket, pending.slice(0, pending.indexOf('\r\n')))
+    for (;;) {
+      const content = Math.min(owed, pending.length)
+      pending = pending.slice(content)
+      owed -= content
+      if (owed > 0) return
+      if (requestLine !== '') answer(socket, requestLine)
+      requestLine = ''
+      const end = pending.indexOf(END_OF_HEAD)
+      if (end === -1) return
+      const head = pending.slice(0, end)
+      requestLine = head.slice(0, head.indexOf('\r\n'))
+      owed = Number(LENGTH.exec(head)?.[1] ?? 0)
       pending = pending.slice(end + END_OF_HEAD.length)
     }
   })
