@@ -23,6 +23,8 @@ export interface Shared {
 }
 
 const MARKS = 200
+/** Not counted: a gateway that has just started compiles what it runs. */
+const MARKS_BEFORE = 40
 const GRANTS = 1_000_000
 /** Callers whose grants one gateway made, and another one finds. */
 const TOKENS = 100
@@ -133,11 +135,12 @@ const measureMarks = async (
   const other = first.world.token('background')
   const load = setInterval(() => void ask(pool, '/accounts/42', other), 1000 / BACKGROUND_PER_SECOND)
   const took: number[] = []
-  for (let mark = 0; mark < MARKS; mark += 1) {
+  for (let mark = 0; mark < MARKS_BEFORE + MARKS; mark += 1) {
     const token = first.world.token(`revoked-${mark}`)
     const status = await ask(pool, '/accounts/42', token)
     if (status !== 200) throw new Error(`a caller who is not revoked was answered ${status}`)
-    took.push(await timed(() => revokeAndWait(first, `User::revoked-${mark}`, pool, token)))
+    const us = await timed(() => revokeAndWait(first, `User::revoked-${mark}`, pool, token))
+    if (mark >= MARKS_BEFORE) took.push(us)
   }
   clearInterval(load)
   await pool.close()

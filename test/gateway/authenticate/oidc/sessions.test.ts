@@ -79,7 +79,8 @@ describe('a session', () => {
       Array.from({ length: 12 }, (_, index) => visitor.copy().ask(`${world.url}/part/${index}`)),
     )
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
-    assert.equal(new Set(answers.map(({ setCookies }) => setCookies[0])).size, 1)
+    // How long it lives is told in whole seconds, which may pass between two answers.
+    assert.equal(new Set(answers.map(({ setCookies }) => setCookies[0]?.split(';', 1)[0])).size, 1)
     assert.equal(tokenCalls() - before, 1)
     // One that was late, and still has the session from before.
     assert.equal((await visitor.ask(`${world.url}/late`)).status, 200)
