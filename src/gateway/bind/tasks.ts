@@ -23,7 +23,7 @@ export interface Tasks {
     request: CanonicalRequest,
     route: Route,
     identity: Identity,
-  ) => Promise<Refusal | null> | null
+  ) => Refusal | null | Promise<Refusal | null>
   /** Puts the task of a request into its questions, or says why it cannot be part of it. */
   readonly attach: (accepted: Accepted, identity: Identity | null, bound: Bound) => Bound | Refusal
   /** It cannot be used again. */
@@ -123,8 +123,8 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
       if (more.length > 0 || !TASK_ID.test(id) || tasks.has(id)) return null
       const nowMs = clock.nowMs()
       const subject = subjectOf(identity)
-      // Refused by `attach`.
-      if (countOf(subject, nowMs) >= MOST_PER_SUBJECT) return null
+      // At once: when it is attached there may be room for it, and nobody has been asked whose it is.
+      if (countOf(subject, nowMs) >= MOST_PER_SUBJECT) return tooMany()
       const lifeMs = route.task?.maxLifeMs ?? DEFAULT_MAX_LIFE_MS
       const asked = shared.claim(id, { subject, beganMs: nowMs }, lifeMs + REMEMBERED_MS)
       return asked === null ? null : claimed(id, asked, lifeMs)
@@ -193,7 +193,7 @@ const claimedBy = (
   tasks: Tasks,
 ): Identity | Refusal | Promise<Identity | Refusal> => {
   const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
-  return claimed === null ? known : claimed.then((refusal) => refusal ?? known)
+  return claimed instanceof Promise ? claimed.then((refusal) => refusal ?? known) : (claimed ?? known)
 }
 
 const tooMany = (): Refusal => no('rate_limited', `the subject has ${MOST_PER_SUBJECT} tasks under way`)
