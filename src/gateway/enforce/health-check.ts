@@ -14,6 +14,7 @@ export interface HealthCheckOptions {
   readonly checked: (problem: string | null) => void
 }
 
+const TIMED_OUT = new DOMException('the check took too long', 'TimeoutError')
 const LEAST_OK = 200
 const MOST_OK = 399
 
@@ -27,10 +28,10 @@ const MOST_OK = 399
 export const startHealthCheck = (options: HealthCheckOptions): (() => void) => {
   const { origin, host, path, intervalMs, timeoutMs, connect, checked } = options
   const client = new Client(origin, { connect, headersTimeout: timeoutMs, pipelining: 1, allowH2: false })
-  const stopping = new AbortController()
-  let asking = false
-  const ask = async (): Promise<string | null> => {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)])
+  let isStopped = false
+  // One for each check: signals that are made of one that lives on are not forgotten before it is.
+  let asking: AbortController | null = null
+  const ask = async (signal: AbortSignal): Promise<string | null> => {
     const headers = { host, 'user-agent': 'sallyport' }
     const asked = client.request({ method: 'GET', path, headers, signal, reset: true })
     // The client looks at its signal only once it is connected; a deadline must also hold before that.
@@ -40,16 +41,20 @@ export const startHealthCheck = (options: HealthCheckOptions): (() => void) => {
     return statusCode < LEAST_OK || statusCode > MOST_OK ? `HTTP ${statusCode}` : null
   }
   const check = async (): Promise<void> => {
-    if (asking) return
-    asking = true
-    const problem = await ask().catch((error: unknown) => codeOf(error))
-    asking = false
-    if (!stopping.signal.aborted) checked(problem)
+    if (asking !== null) return
+    const controller = new AbortController()
+    asking = controller
+    const deadline = setTimeout(() => controller.abort(TIMED_OUT), timeoutMs)
+    const problem = await ask(controller.signal).catch((error: unknown) => codeOf(error))
+    clearTimeout(deadline)
+    asking = null
+    if (!isStopped) checked(problem)
   }
   const timer = setInterval(() => void check(), intervalMs).unref()
   return () => {
     clearInterval(timer)
-    stopping.abort()
+    isStopped = true
+    asking?.abort()
     void client.destroy()
   }
 }
