@@ -136,7 +136,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   }
 
   const takeMark = (mark: Mark, at: Position, fresh: Mark[]): void => {
-    if (mark.expiresAtMs <= nowMs()) return
+    // Two connections read the feed: what one of them has read may be taken after what the other read later.
+    if (mark.expiresAtMs <= nowMs() || withdrawn.has(mark.id)) return
     const isNew = !table.has(mark.id)
     table.apply(mark, at)
     if (!isNew) return

@@ -83,6 +83,18 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.equal(a.feed.freshness(), 'stale')
   })
 
+  test('a withdrawn mark stays withdrawn when what was read before is taken late', async (t) => {
+    const [a, b] = await replicasOf(t, await redisFor(t), 2)
+    assert.ok(a !== undefined && b !== undefined)
+    const { mark } = await published(a.feed, { ...DRAFT, effect: 'credentials' })
+    const early = await b.link.call('XRANGE', b.feed.streamKey, '-', '+')
+    await a.feed.withdraw(mark.id, 'oncall')
+    await b.feed.beat()
+    b.feed.take(early)
+    assert.equal(b.feed.refuses(ALICE), undefined)
+    assert.deepEqual(b.feed.list(), [])
+  })
+
   test('a withdrawn mark refuses nobody on any gateway', async (t) => {
     const [a, b] = await replicasOf(t, await redisFor(t), 2)
     assert.ok(a !== undefined && b !== undefined)
