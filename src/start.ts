@@ -202,6 +202,7 @@ const apply = async (
     feed.discard()
     return ports
   }
+  const before = running.generation
   try {
     const generation = build(configuration, estate, options)
     const refused = 'findings' in generation ? generation : await failedTests(generation, options)
@@ -211,13 +212,13 @@ const apply = async (
       await ports.undo()
       return refused
     }
-    const before = running.generation
     running.generation = generation
     feed.commit()
     ports.commit()
     before.retire()
     return null
   } catch (bug) {
+    if (running.generation === before) feed.discard()
     await ports.undo()
     throw bug
   }
