@@ -79,6 +79,7 @@ routes:
     for (const [index, { sallyport }] of events.entries()) {
       const { request, grant } = sallyport as Event
       assert.deepEqual(grant, records[index]?.grant)
+      assert.equal((sallyport as Event).traceparent, records[index]?.traceparent)
       assert.equal((request as Event).path, (records[index]?.request as Event | undefined)?.path)
     }
     const verified = await runCommand(addAudit, ['audit', 'verify', log])

@@ -5,7 +5,7 @@ import type { DecisionRecord } from './decision-record.ts'
 const PLACED: ReadonlySet<string> = new Set([
   ...['id', 'time', 'decision', 'code', 'source', 'reasons', 'errors', 'detail', 'advice', 'adminReason'],
   ...['subject', 'action', 'resource', 'context', 'evaluations', 'configVersion'],
-  ...['latencyUs', 'traceparent', 'writer'],
+  ...['latencyUs', 'writer'],
 ])
 
 /**
