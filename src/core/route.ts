@@ -43,3 +43,15 @@ export const askedEngines = (names: readonly (string | null)[]): Pick<Route, 'en
   const engines = [...new Set(names.filter((name) => name !== null))]
   return { engine: engines.join(' + '), ...(engines.length < 2 ? {} : { engines }) }
 }
+
+/** A public route that the gateway answers itself; there is no upstream behind it. */
+export const builtInRoute = (name: string): Route => ({
+  index: -1,
+  name,
+  owner: 'sallyport',
+  access: 'public',
+  mode: 'enforce',
+  authenticate: [],
+  engine: '',
+  upstream: '',
+})

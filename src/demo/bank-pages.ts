@@ -1,5 +1,6 @@
+import { escapeHtml } from '../core/escape-html.ts'
 import type { Account } from './ledger.ts'
-import { escapeHtml, localPage } from './local-page.ts'
+import { localPage } from './local-page.ts'
 
 /** Where whoever is signed in by a browser signs out: the gateway answers it. */
 const SIGN_OUT = '<a href="/.sallyport/logout">Sign out</a>'

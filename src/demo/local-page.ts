@@ -1,16 +1,7 @@
+import { escapeHtml } from '../core/escape-html.ts'
+
 const STYLE =
   'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}td,th{text-align:left;padding:.25rem 1.5rem .25rem 0}button{font:inherit;padding:.25rem 1rem;margin:0 .5rem .5rem 0}nav a{margin-right:1rem}'
-
-const ENTITIES: ReadonlyMap<string, string> = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-  ['"', '&quot;'],
-  ["'", '&#39;'],
-])
-
-export const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES.get(character) ?? '')
 
 /** A page of the demo. @param title escaped here. @param content HTML, which must be safe already. */
 export const localPage = (title: string, content: string): string => `<!doctype html>

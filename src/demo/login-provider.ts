@@ -2,8 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JSONWebKeySet } from 'jose'
 import type { Clock } from '../core/clock.ts'
+import { escapeHtml } from '../core/escape-html.ts'
 import { isLoopback } from '../core/loopback.ts'
-import { escapeHtml, localPage } from './local-page.ts'
+import { localPage } from './local-page.ts'
 
 /** What the demo's gateway is called at its provider; it is a public client. */
 export const LOGIN_CLIENT = 'bank-pages'

@@ -1,19 +1,10 @@
-import type { Route } from '../../core/route.ts'
+import { builtInRoute, type Route } from '../../core/route.ts'
 
 /** Where the keys of assertions are, on every host. */
 export const JWKS_PATH = '/.well-known/sallyport/jwks.json'
 
-/** Answers `JWKS_PATH`; there is no upstream behind it. */
-export const JWKS_ROUTE: Route = {
-  index: -1,
-  name: 'sallyport-jwks',
-  owner: 'sallyport',
-  access: 'public',
-  mode: 'enforce',
-  authenticate: [],
-  engine: '',
-  upstream: '',
-}
+/** Answers `JWKS_PATH`. */
+export const JWKS_ROUTE: Route = builtInRoute('sallyport-jwks')
 
 /** The route that answers preflights for another one; there is no upstream behind it. */
 export const preflightRoute = ({ name, owner, cors }: Route): Route => ({

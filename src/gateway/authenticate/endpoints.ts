@@ -1,5 +1,5 @@
 import type { Refusal } from '../../core/refusals.ts'
-import type { Route } from '../../core/route.ts'
+import { builtInRoute, type Route } from '../../core/route.ts'
 import type { Authenticator, OwnAnswered, OwnEndpoint, OwnRequest } from './authenticator.ts'
 
 /** A path that some authenticator answers itself. */
@@ -42,13 +42,6 @@ export const createEndpoints = (authenticators: Iterable<Authenticator>): Endpoi
 
 /** Public, since whoever comes here is about to be known, or to be forgotten. */
 export const endpointRoute = (path: string): Route => ({
-  index: -1,
-  name: `sallyport-${path.slice(path.lastIndexOf('/') + 1)}`,
-  owner: 'sallyport',
-  access: 'public',
-  mode: 'enforce',
-  authenticate: [],
-  engine: '',
-  upstream: '',
+  ...builtInRoute(`sallyport-${path.slice(path.lastIndexOf('/') + 1)}`),
   endpoint: path,
 })

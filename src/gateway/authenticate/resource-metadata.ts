@@ -3,7 +3,7 @@ import type { JsonObject } from '../../core/json.ts'
 import type { Problem } from '../../core/problem.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
-import type { Route } from '../../core/route.ts'
+import { builtInRoute, type Route } from '../../core/route.ts'
 import type { Settings } from '../../core/settings.ts'
 import { ASYMMETRIC_ALGORITHMS } from './algorithms.ts'
 import type { Authenticate } from './authenticate.ts'
@@ -28,17 +28,6 @@ export const protectedResourceConfig = (s: Settings) =>
 export type ProtectedResourceConfig = z.infer<ReturnType<typeof protectedResourceConfig>>
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
-
-const ROUTE: Route = {
-  index: -1,
-  name: 'protected-resource-metadata',
-  owner: 'sallyport',
-  access: 'public',
-  mode: 'enforce',
-  authenticate: [],
-  engine: '',
-  upstream: '',
-}
 
 /** A document that the gateway answers by itself. */
 export interface ResourceDocument {
@@ -72,7 +61,8 @@ export const resourceDocuments = (configs: readonly ProtectedResourceConfig[]): 
       dpop_bound_access_tokens_required: dpopRequired,
     }
     // Each has a route of its own, by which its answer is found again.
-    return { route: { ...ROUTE }, authority: host, path, url: `${origin}${path}`, covers: pathname, json }
+    const route = builtInRoute('protected-resource-metadata')
+    return { route, authority: host, path, url: `${origin}${path}`, covers: pathname, json }
   })
 
 /** Reports two entries whose metadata would be at one address. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { escapeHtml } from '../../core/escape-html.ts'
 
 const STYLE =
   'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}dt{font-weight:600}dd{margin:0 0 .5rem;overflow-wrap:anywhere}'
@@ -31,13 +32,13 @@ export const plainPage = (page: {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escaped(page.title)}</title>
+<title>${escapeHtml(page.title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>${escaped(page.heading)}</h1>
-${page.text === null ? '' : `<p>${escaped(page.text)}</p>\n`}${listOf(page.facts)}</main>
+<h1>${escapeHtml(page.heading)}</h1>
+${page.text === null ? '' : `<p>${escapeHtml(page.text)}</p>\n`}${listOf(page.facts)}</main>
 </body>
 </html>
 `
@@ -46,17 +47,6 @@ const listOf = (facts: readonly Fact[]): string =>
   facts.length === 0 ? '' : `<dl>\n${facts.map(lineOf).join('')}</dl>\n`
 
 const lineOf = ({ name, value, plain = false }: Fact): string => {
-  const shown = plain ? escaped(value) : `<code>${escaped(value)}</code>`
-  return `<dt>${escaped(name)}</dt><dd>${shown}</dd>\n`
+  const shown = plain ? escapeHtml(value) : `<code>${escapeHtml(value)}</code>`
+  return `<dt>${escapeHtml(name)}</dt><dd>${shown}</dd>\n`
 }
-
-const ENTITIES: ReadonlyMap<string, string> = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-  ['"', '&quot;'],
-  ["'", '&#39;'],
-])
-
-const escaped = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES.get(character) ?? '')
