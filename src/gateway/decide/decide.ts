@@ -10,7 +10,7 @@ import { conclude, decisionOf } from './conclude.ts'
 import type { RouteGrantConfig } from './config.ts'
 import type { Engine, EngineAnswers, HttpQuestion } from './engines/engine.ts'
 import { type Flight, startFlight } from './flight.ts'
-import { type ContextBinding, createContextBinding } from './grants/context-binding.ts'
+import { type ContextBinding, createContextBinding, type Seen } from './grants/context-binding.ts'
 import { grantFacts } from './grants/grant-facts.ts'
 import { grantKey, grantScopeText } from './grants/grant-key.ts'
 import type { Grant, GrantStore } from './grants/store.ts'
@@ -150,8 +150,12 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   ): Decision | Refusal | Promise<Decision | Refusal> =>
     shadow === null ? decision : withShadow(shadow, requests, decision, http)
 
-  const ask = (asked: Case, caller: Question['signal']): Decision | Refusal | Promise<Decision | Refusal> => {
-    if (asked.keep?.config.bindTo !== undefined) binding?.missed(asked.keep.config.ttlMs)
+  const ask = (
+    asked: Case,
+    caller: Question['signal'],
+    seen: Seen | undefined,
+  ): Decision | Refusal | Promise<Decision | Refusal> => {
+    if (seen !== undefined && asked.keep !== null) binding?.missed(seen, asked.keep.config.ttlMs)
     let controller: AbortController | null = null
     const control = (): AbortController => {
       controller ??= new AbortController()
@@ -193,11 +197,12 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     if (freshness === 'lost' && asked.identity.credential.type !== 'anonymous') return LOST
     const id = asked.keep?.id
     const bindTo = asked.keep?.config.bindTo
-    if (id !== undefined && bindTo !== undefined) binding?.seen(id, asked.requests, bindTo)
-    if (id === undefined || freshness !== 'fresh') return ask(asked, question.signal)
+    const seen =
+      id === undefined || bindTo === undefined ? undefined : binding?.seen(id, asked.requests, bindTo)
+    if (id === undefined || freshness !== 'fresh') return ask(asked, question.signal, seen)
     const grant = store.get(id)
     if (grant !== undefined) return grant.decision
-    return joinable(id)?.join(question.signal()) ?? ask(asked, question.signal)
+    return joinable(id)?.join(question.signal()) ?? ask(asked, question.signal, seen)
   }
 }
 

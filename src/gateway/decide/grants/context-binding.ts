@@ -6,12 +6,12 @@ import type { GrantStore } from './store.ts'
 /** Voids the grants of one subject and resource when something that they are bound to has changed. */
 export interface ContextBinding {
   /** To be called with each request of a route that has `bindTo`, before its grant is looked for. */
-  readonly seen: (id: string, requests: readonly AccessRequest[], bindTo: readonly string[]) => void
+  readonly seen: (id: string, requests: readonly AccessRequest[], bindTo: readonly string[]) => Seen
   /**
-   * To be called right after it when there was no grant for it here: others are told of its context, and what they gave
-   * in another one ends. @param lifeMs the longest that its grant lives.
+   * To be called when there was no grant for it here: others are told of its context, and what they gave in another one
+   * ends. @param lifeMs the longest that its grant lives.
    */
-  readonly missed: (lifeMs: number) => void
+  readonly missed: (seen: Seen, lifeMs: number) => void
 }
 
 /** The grants that were looked for while the context was the same. */
@@ -20,8 +20,8 @@ interface Bound {
   readonly grants: Set<string>
 }
 
-/** What was seen last, and what ended by that. */
-interface Seen {
+/** What was seen, and what ended by that. */
+export interface Seen {
   /** One for each part of the context that the grant is bound to. */
   readonly parts: readonly { readonly about: string; readonly values: string }[]
   readonly grant: string
@@ -45,7 +45,6 @@ export const createContextBinding = (
   publish: RevocationFeed['publish'] | undefined,
 ): ContextBinding => {
   const kept = new Map<string, Bound>()
-  let last: Seen | null = null
 
   const end = (grant: string, bindTo: readonly string[]): void => {
     store.delete(grant)
@@ -82,12 +81,11 @@ export const createContextBinding = (
         if (gone.size > 0) ended = new Set([...ended, ...gone])
       }
       for (const one of ended) end(one, bindTo)
-      last = { parts, grant, bindTo, ended }
+      return { parts, grant, bindTo, ended }
     },
-    missed: (lifeMs) => {
+    missed: ({ parts, grant, bindTo, ended }, lifeMs) => {
       const { swapContext } = store
-      if (last === null || swapContext === undefined) return
-      const { parts, grant, bindTo, ended } = last
+      if (swapContext === undefined) return
       const swaps = parts.map(({ about, values }) => swapContext(about, values, grant, lifeMs))
       void Promise.all(swaps).then((others) => {
         for (const other of new Set(others.flat())) if (!ended.has(other)) end(other, bindTo)
