@@ -11,6 +11,15 @@ export interface SharedValues {
     entry: { readonly kind: string; readonly key: string; readonly value: string; readonly forMs: number },
     how: 'new' | 'replace',
   ) => Promise<'written' | 'absent' | 'unavailable'>
+  /**
+   * Notes a member of a collection that is told by `members`.
+   *
+   * @param forMs milliseconds after which the member is forgotten. Of too many those that end first are forgotten sooner.
+   * @returns false when it may not have been noted.
+   */
+  readonly note: (kind: string, key: string, member: string, forMs: number) => Promise<boolean>
+  /** What was noted and has not ended, at most 1,000. */
+  readonly members: (kind: string, key: string) => Promise<readonly string[] | 'unavailable'>
   /** False when it may still be there. */
   readonly remove: (kind: string, key: string) => Promise<boolean>
   /**
@@ -33,6 +42,8 @@ export interface SharedValues {
 export const NO_SHARED_VALUES: SharedValues = {
   read: () => Promise.resolve('unavailable'),
   write: () => Promise.resolve('unavailable'),
+  note: () => Promise.resolve(false),
+  members: () => Promise.resolve('unavailable'),
   remove: () => Promise.resolve(false),
   claim: () => Promise.resolve('unavailable'),
   release: () => Promise.resolve(),

@@ -52,6 +52,8 @@ export const createSharedState = ({
     values: {
       read: (...read) => values().read(...read),
       write: (...written) => values().write(...written),
+      note: (...noted) => values().note(...noted),
+      members: (...noted) => values().members(...noted),
       remove: (...removed) => values().remove(...removed),
       claim: (...claimed) => values().claim(...claimed),
       release: (...released) => values().release(...released),

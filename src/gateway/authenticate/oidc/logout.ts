@@ -79,14 +79,16 @@ const logoutTokenOf = ({ body }: OwnRequest): string =>
 
 /** The provider says so itself, from machine to machine. */
 const hearOfLogout = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswered | Refusal> => {
-  const { ended, checkLogoutToken } = parts
+  const { ended, checkLogoutToken, store } = parts
   const token = await checkLogoutToken(logoutTokenOf(asked))
   if (isRefusal(token)) return token
   const ending = endingOf(parts, token, asked.nowMs)
   if (isRefusal(ending)) return ending
-  if (token.sid === null) ended.add('sub', String(token.claims.sub), asked.nowMs)
-  else ended.add('sid', token.sid, asked.nowMs)
-  return { identity: null, endings: [ending], answer: { kind: 'done' } }
+  const part = token.sid === null ? 'sub' : 'sid'
+  const value = token.sid ?? String(token.claims.sub)
+  ended.add(part, value, asked.nowMs)
+  const forget = () => store.removeAll(part, value, asked.nowMs)
+  return { identity: null, endings: [ending], forget, answer: { kind: 'done' } }
 }
 
 /** One login where the token names it, else all of the person's until now. */

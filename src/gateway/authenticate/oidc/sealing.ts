@@ -1,4 +1,4 @@
-import { hash, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
+import { createHmac, hash, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../core/json.ts'
 
@@ -7,11 +7,15 @@ export interface Sealer {
   readonly seal: (value: JsonObject) => Promise<string>
   /** Null when it was not sealed by this sealer, or by one with the same secret and purpose. */
   readonly open: (sealed: string) => Promise<JsonObject | null>
+  /** What a text is called where others can read: by the secret that seals first, then by the older ones. */
+  readonly pseudonyms: (text: string) => readonly string[]
 }
 
 interface Key {
   readonly id: string
   readonly bytes: Uint8Array
+  /** Of pseudonyms. */
+  readonly nameBytes: Uint8Array
 }
 
 /** Sealed for one authenticator and one provider: what another one has said counts for nothing here. */
@@ -34,7 +38,7 @@ export const createSealer = (
 ): Sealer => {
   const [first] = secrets
   const current = keyOf(first, purpose)
-  const keys = new Map(secrets.map((secret) => keyOf(secret, purpose)).map(({ id, bytes }) => [id, bytes]))
+  const keys = new Map(secrets.map((secret) => keyOf(secret, purpose)).map((key) => [key.id, key]))
   const header = { alg: 'dir', enc: 'A256GCM', kid: current.id }
   return {
     seal: (value) =>
@@ -45,7 +49,7 @@ export const createSealer = (
       const key = keys.get(keyIdOf(sealed))
       if (key === undefined) return null
       try {
-        const { plaintext } = await compactDecrypt(sealed, key, ONE_WAY)
+        const { plaintext } = await compactDecrypt(sealed, key.bytes, ONE_WAY)
         const value: JsonValue = JSON.parse(Buffer.from(plaintext).toString('utf8'))
         return isJsonObject(value) ? value : null
       } catch {
@@ -53,14 +57,20 @@ export const createSealer = (
         return null
       }
     },
+    pseudonyms: (text) =>
+      [...keys.values()].map(({ nameBytes }) =>
+        createHmac('sha256', nameBytes).update(text).digest('base64url'),
+      ),
   }
 }
 
 const ONE_WAY = { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] }
 
 const keyOf = (secret: Uint8Array, purpose: string): Key => {
-  const bytes = new Uint8Array(hkdfSync('sha256', secret, 'sallyport', hash('sha256', purpose), 32))
-  return { id: hash('sha256', bytes, 'base64url').slice(0, 8), bytes }
+  const derive = (info: string): Uint8Array =>
+    new Uint8Array(hkdfSync('sha256', secret, 'sallyport', hash('sha256', info), 32))
+  const bytes = derive(purpose)
+  return { id: hash('sha256', bytes, 'base64url').slice(0, 8), bytes, nameBytes: derive(`names ${purpose}`) }
 }
 
 const keyIdOf = (sealed: string): string => {

@@ -16,6 +16,14 @@ export interface SessionStore {
   readonly load: (value: string) => Promise<Session | null | Refusal>
   /** Forgets it, where anything is kept besides what the browser has. */
   readonly remove: (value: string) => Promise<void>
+  /**
+   * Forgets all sessions of one login at the provider, or of one person, that had begun by then. Never rejects.
+   *
+   * Does not tell whether all were found: they must have been refused before.
+   *
+   * @param atMs milliseconds since the epoch.
+   */
+  readonly removeAll: (part: 'sid' | 'sub', value: string, atMs: number) => Promise<void>
 }
 
 /** Keeps sessions in the browser itself, sealed. */
@@ -34,4 +42,5 @@ export const cookieStore = (authenticator: string, sealer: Sealer): SessionStore
     return json === null ? null : parseSession(json)
   },
   remove: () => Promise.resolve(),
+  removeAll: () => Promise.resolve(),
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, hash, randomBytes, randomUUID } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { exportJWK, SignJWT } from 'jose'
 import {
   createSealer,
   deriveSecret,
@@ -20,6 +21,7 @@ import type { Visitor } from '../../../support/visitor.ts'
 import { ago } from './sealed.ts'
 import { beginSignIn, newVisitor, type OidcWorld, sessionOf, startOidcWorld } from './world.ts'
 
+const providerKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 const ENV = { OIDC_SECRET: CLIENT_SECRET, ADMIN_TOKEN: 'a-token-for-the-admin-port' }
 
 describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
@@ -39,7 +41,10 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
         '    session: { store: redis, idle: 30m, lifetime: 8h, refreshBefore: 30s }',
       ].join('\n'),
       // A second use of a refresh token ends it all.
-      provider: { rotateRefreshToken: true },
+      provider: {
+        rotateRefreshToken: true,
+        jwks: { keys: [{ ...(await exportJWK(providerKey)), kid: 'k1', alg: 'RS256', use: 'sig' }] },
+      },
     })
     const directory = mkdtempSync(join(tmpdir(), 'sallyport-'))
     cpSync(world.gateway.directory, directory, { recursive: true })
@@ -136,6 +141,78 @@ describe('sessions in a Redis', { skip: withoutRedis, timeout: 90_000 }, () => {
     assert.deepEqual(sessionOf(visitor, world), [])
     // One that has just been begun is not sent to sign in again.
     for (const url of urls) assert.ok([302, 401].includes((await stolen.copy().ask(`${url}/a`)).status))
+  })
+
+  /** The provider says so from machine to machine. */
+  const tellOfLogout = async (claims: Readonly<Record<string, unknown>>): Promise<number> => {
+    const now = Math.floor(Date.now() / 1000)
+    const token = await new SignJWT({
+      ...{ iss: world.provider.issuer, aud: CLIENT_ID, iat: now, exp: now + 120, jti: randomUUID() },
+      ...{ events: { 'http://schemas.openid.net/event/backchannel-logout': {} } },
+      ...claims,
+    })
+      .setProtectedHeader({ alg: 'RS256', kid: 'k1', typ: 'logout+jwt' })
+      .sign(providerKey)
+    const url = `${world.url}/.sallyport/backchannel-logout`
+    return (await newVisitor().ask(url, { form: { logout_token: token } })).status
+  }
+  const isKept = async (visitor: Visitor): Promise<boolean> =>
+    (await redis.admin.exists(redisKey(handleOf(visitor)))) === 1
+
+  test('are gone from the Redis when the provider says that the login is over, and no others', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'carol')
+    const elsewhere = newVisitor()
+    await world.signIn(elsewhere, 'carol')
+    const handle = handleOf(visitor)
+    assert.equal(await isKept(visitor), true)
+    const form = await visitor.follow(`${world.provider.issuer}/session/end`)
+    const [, action = ''] = /<form[^>]* action="([^"]+)"/.exec(form.body) ?? []
+    const [, xsrf = ''] = /name="xsrf" value="([^"]+)"/.exec(form.body) ?? []
+    await visitor.follow(new URL(action, form.url).href, { form: { xsrf, logout: 'yes' } })
+    assert.equal(await redis.admin.exists(redisKey(handle)), 0)
+    assert.equal(await isKept(elsewhere), true)
+    assert.equal((await elsewhere.ask(`${urls[1]}/a`)).status, 200)
+  })
+
+  test('are all gone from the Redis when the provider says that somebody is out', async () => {
+    const visitors = [newVisitor(), newVisitor()]
+    for (const visitor of visitors) await world.signIn(visitor, 'dora')
+    const neighbour = newVisitor()
+    await world.signIn(neighbour, 'emil')
+    assert.equal(await tellOfLogout({ sub: 'dora' }), 200)
+    for (const visitor of visitors) assert.equal(await isKept(visitor), false)
+    assert.equal(await isKept(neighbour), true)
+  })
+
+  test('that began after a logout are none of those that it ends', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'fred')
+    const later = await signedInWith('fred', (session) => ({
+      ...session,
+      startedAt: ago(-5),
+      refreshAt: ago(20),
+    }))
+    // Renewed, so that the gateway itself has noted whose it is.
+    assert.equal((await later.ask(`${world.url}/a`)).status, 200)
+    assert.equal(await tellOfLogout({ sub: 'fred' }), 200)
+    assert.equal(await isKept(visitor), false)
+    assert.equal(await isKept(later), true)
+  })
+
+  test('are noted by whose they are under names that nobody can guess, and no longer than they live', async () => {
+    const visitor = newVisitor()
+    await world.signIn(visitor, 'gert')
+    const notes = await redis.admin.keys('sallyport:1:m:sessions-of:*')
+    assert.ok(notes.length >= 2)
+    for (const note of notes) {
+      const leftMs = await redis.admin.pttl(note)
+      assert.ok(leftMs > 0 && leftMs <= 30 * 60_000, `it is kept for ${leftMs} ms`)
+      for (const member of await redis.admin.zrange(note, '0', '-1'))
+        assert.match(member, /^\d+ [A-Za-z0-9_-]{43}$/)
+      const guess = hash('sha256', JSON.stringify(['sub', 'gert']), 'base64url')
+      assert.ok(!note.includes('gert') && !note.includes(guess))
+    }
   })
 
   test('are begun once by each sign-in, whichever gateway it comes back to', async () => {
