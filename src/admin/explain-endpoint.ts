@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { JsonObject, JsonValue } from '../core/json.ts'
 import { describedRequest } from '../gateway/explain-request.ts'
@@ -24,6 +25,11 @@ const QUESTION = z.strictObject({
     )
     .default({}),
   claims: z.custom<JsonObject>(isObject, { error: 'expected an object, such as {"sub":"alice"}' }).optional(),
+  /** Whose connection it comes by. */
+  ip: z
+    .string()
+    .refine((text) => isIP(text) !== 0, { error: 'expected an IP address, such as 10.0.0.7' })
+    .optional(),
   /** Text is sent as it is, anything else as JSON. */
   body: z.custom<JsonValue>(() => true).optional(),
 })
@@ -51,10 +57,13 @@ export const explainEndpoint = ({ explain, explainPast, archive }: Deps): Endpoi
     }
     const read = QUESTION.safeParse(body)
     if (!read.success) return problem(400, read.error.issues.map(tell).join('; '))
-    const { method, url, headers, claims } = read.data
+    const { method, url, headers, claims, ip } = read.data
     const ending = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)])
     const asked = describedRequest(
-      { method, url, headers: pairsOf(headers), claims: claims ?? null, body: bytesOf(read.data.body) },
+      {
+        ...{ method, url, headers: pairsOf(headers), claims: claims ?? null, body: bytesOf(read.data.body) },
+        ...(ip === undefined ? {} : { ip }),
+      },
       ending,
     )
     return 'mistake' in asked ? problem(400, `url: ${asked.mistake}`) : json(await explain(asked))

@@ -11,11 +11,17 @@ export const renderExplanation = (explanation: Explanation | PastExplanation): s
 }
 
 const requestRows = (explanation: Explanation | PastExplanation): readonly Row[] => {
-  const { request, route, owner, considered, credential, subject } = explanation
+  const { request, leftOut, route, owner, considered, credential, subject } = explanation
   const others = considered.filter(({ why }) => why !== 'chosen')
   return [
     ...('recorded' in explanation ? pastRows(explanation) : []),
     ['request', `${request.method} ${request.host}${request.path} from ${request.ip}`],
+    ...leftOut.map(
+      ({ header, peer }): Row => [
+        'left out',
+        `${header}: no proxy at ${peer} is listed to say so; --ip names the proxy that it would come from`,
+      ],
+    ),
     ['route', route === null ? null : `${route} (owner ${owner})`],
     ...others.map((other): Row => ['', `not ${other.route}: ${WHY[other.why]}`]),
     ['credential', credential === null ? null : JSON.stringify(credential)],

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import type { JsonObject } from '../core/json.ts'
 import type { Explanation } from '../gateway/explain.ts'
@@ -15,6 +16,7 @@ interface ExplainOptions extends ConfigurationOption {
   readonly header: readonly string[]
   readonly data?: string
   readonly claims?: string
+  readonly ip?: string
   readonly decision?: string
   readonly log?: string
   readonly json?: boolean
@@ -28,6 +30,10 @@ export const addExplain = (program: Command, io: CommandIo, done: Done): void =>
     .option('-H, --header <header>', "a request header, 'Name: value'; may be given again", collect, [])
     .option('--data <file>', 'the request body')
     .option('--claims <json>', 'claims to take as verified, instead of a credential')
+    .option(
+      '--ip <address>',
+      'whose connection it comes by: the caller or a proxy of trustedProxies; default 127.0.0.1',
+    )
     .option('--decision <id>', 'explain a recorded decision instead of a request')
     .option('--log <file>', 'the decision log that has it; default those of the configuration')
     .option('--json', 'print {route, subject, accessRequest, decision, code, source, reasons, …}')
@@ -85,7 +91,9 @@ const readQuestion = (
   if (typeof claims === 'string') return { mistake: claims }
   const body = readBody(options.data)
   if (typeof body === 'string') return { mistake: body }
-  return describedRequest({ method, url, headers, body, claims })
+  const { ip } = options
+  if (ip !== undefined && isIP(ip) === 0) return { mistake: `--ip: found '${ip}', expected an IP address` }
+  return describedRequest({ method, url, headers, body, claims, ...(ip === undefined ? {} : { ip }) })
 }
 
 const readHeaders = (lines: readonly string[]): readonly string[] | string => {

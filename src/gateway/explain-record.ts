@@ -57,6 +57,8 @@ export const explainRecord = (record: JsonObject, tools: PastTools): PastExplana
     source: text('source') ?? '',
     detail: text('detail'),
     request,
+    // What was left out was not recorded.
+    leftOut: [],
     route: text('route'),
     owner: text('owner'),
     subject: record.subject ?? null,

@@ -8,6 +8,8 @@ import type { JsonObject } from '../core/json.ts'
 export interface AskedRequest {
   /** @param listener the `bind` of the listener that it is taken to come in by. */
   readonly exchange: (listener: string) => Exchange
+  /** Where it is taken to come from. */
+  readonly ip: string
   /** Taken as verified by the first authenticator of the route that maps claims; null: what the headers carry counts. */
   readonly claims: JsonObject | null
   /** Who it is taken to be, whatever the claims would make of that. */
@@ -25,14 +27,14 @@ export interface DescribedRequest {
   readonly claims: JsonObject | null
   readonly subject?: Subject
   readonly authenticator?: string
-  /** Where it comes from; default this machine. */
+  /** Whose connection it comes by, the caller's or a proxy's; default this machine. */
   readonly ip?: string
 }
 
 const URL_FORM = /^(https?):\/\/([^/?#]+)(.*)$/is
 
 /**
- * Makes a request as it would have come over a connection from this machine.
+ * Makes a request as it would have come over a connection from `ip`.
  *
  * `Host` is that of the URL, the body is JSON and its length is known, unless the headers say otherwise.
  *
@@ -58,6 +60,7 @@ export const describedRequest = (
   const tls = scheme.toLowerCase() === 'https'
   const head = { method, target, headers, tls, httpVersion: '1.1', remoteAddress: ip } as const
   const assumed = {
+    ip,
     claims,
     ...(subject === undefined ? {} : { subject }),
     ...(authenticator === undefined ? {} : { authenticator }),

@@ -29,6 +29,8 @@ export interface Explanation {
     readonly path: string
     readonly ip: string
   }
+  /** What the request says of its caller's device, and its peer is not believed; see `trustedProxies`. */
+  readonly leftOut: readonly LeftOutHeader[]
   readonly route: string | null
   readonly owner: string | null
   readonly subject: Subject | null
@@ -59,6 +61,15 @@ export interface ConsideredRoute {
   readonly route: string
   readonly owner: string
   readonly why: 'chosen' | 'method' | 'conditions' | 'fewer_conditions' | 'less_specific' | 'ambiguous'
+}
+
+/** A posture header that counted for nothing. */
+export interface LeftOutHeader {
+  /** In lower case. */
+  readonly header: string
+  readonly why: 'peer_not_listed'
+  /** Where the request is taken to come from. */
+  readonly peer: string
 }
 
 /** An expression of a mapping, and what it was; without a value where the field was left out or holds a secret. */
@@ -97,6 +108,8 @@ export type ConsideredRequest = Pick<
 export interface ExplainTools {
   /** Stands in for the authenticators, when claims are given instead of a credential. */
   readonly identify?: Identify
+  /** Lower-case names of what says how a device is. */
+  readonly posture: ReadonlySet<string>
   readonly consider: (
     request: ConsideredRequest,
   ) => readonly { readonly route: Route; readonly why: ConsideredRoute['why'] }[]
@@ -162,6 +175,7 @@ const tell = (reached: Reached, exchange: Exchange, tools: ExplainTools): Explan
     source: isRefusal(outcome) ? outcome.stage : outcome.source,
     detail: isRefusal(outcome) ? outcome.detail : null,
     request: { method: request.method, host: request.host, path: request.path, ip: request.ip },
+    leftOut: leftOut(request, exchange, tools),
     route: route?.name ?? null,
     owner: route?.owner ?? null,
     subject: identity?.subject ?? null,
@@ -181,6 +195,20 @@ const tell = (reached: Reached, exchange: Exchange, tools: ExplainTools): Explan
     ...aboutDecision(reached, decision, exchange, tools),
     caller: callerView(code, outcome),
   }
+}
+
+/** Nothing of a request that was refused before that was looked at. */
+const leftOut = (
+  request: RequestFacts,
+  { head }: Exchange,
+  { posture }: ExplainTools,
+): readonly LeftOutHeader[] => {
+  if (!('names' in request)) return []
+  const { names } = request as CanonicalRequest
+  const sent = head.headers.filter((_text, index) => index % 2 === 0).map((name) => name.toLowerCase())
+  return [...new Set(sent)]
+    .filter((name) => posture.has(name) && !names.includes(name))
+    .map((header) => ({ header, why: 'peer_not_listed', peer: head.remoteAddress }))
 }
 
 /** What the route was chosen by; of a refused request, what it said itself. */

@@ -26,7 +26,7 @@ import { createHeads, type Heads } from '../gateway/record/heads.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { identifyAs } from './assumed-identity.ts'
 import { composeDecide, composeGrantKeyReader, composeRecord, composeStages, type Parts } from './compose.ts'
-import { explainTools } from './explain-tools.ts'
+import { explainedListener, explainTools } from './explain-tools.ts'
 import { createInFlight } from './in-flight.ts'
 import { createInstances, createShare, type Hold, type Instances } from './instances.ts'
 import { createMarkRecord } from './mark-record.ts'
@@ -198,6 +198,7 @@ export const createGeneration = (
     const stages = composeStages(configuration, parts)
     const readGrantKey = composeGrantKeyReader(configuration, { engines, store, feed, clock })
     const tools = explainTools(configuration, engines, readGrantKey)
+    const listenerFor = explainedListener(configuration)
     const explainingBy = (by: Clock): Stages => {
       const all = by === clock ? stages : composeStages(configuration, { ...parts, clock: by })
       return {
@@ -208,10 +209,10 @@ export const createGeneration = (
     }
     const explainBy = (by: Clock): Generation['explain'] => {
       const explaining = explainingBy(by)
-      return async ({ exchange, claims, subject, authenticator }) => {
+      return async ({ exchange, ip, claims, subject, authenticator }) => {
         inFlight.usage.began()
         try {
-          const asked = exchange(configuration.listeners.find(({ speaks }) => speaks === 'proxy')?.id ?? '')
+          const asked = exchange(listenerFor(ip))
           if (claims === null && subject === undefined) return await explain(explaining, asked, tools)
           const assumed = { claims: claims ?? {}, subject, authenticator }
           return await explain(explaining, asked, {

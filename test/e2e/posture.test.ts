@@ -17,13 +17,36 @@ const LISTENERS = `
     speaks: forward-auth
     trustedProxies: [{ cidrs: [${PROXY}], posture: [X-Device-Compliant] }, { cidrs: [127.0.0.1] }]`
 
+const ENV = { ADMIN_TOKEN: 'a-token-for-the-admin-port' }
+
 const route = (context: string): string => `  - name: read
     match: GET /things/{id}
     evaluation: { action: read, resource: { type: Thing, id: $path.id }, context: { ${context} } }
 `
 
-const worldOf = (backend: RawBackend) => ({
-  ...world(backend.url, { listeners: LISTENERS }),
+/** The status, and what the admin port says of the question. */
+const explainAt = async (admin: string | null, more: object) => {
+  const response = await fetch(`http://${admin}/v1/explain`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${ENV.ADMIN_TOKEN}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      ...{ method: 'GET', url: 'http://app/things/one' },
+      headers: { 'X-Api-Key': KEY.key, 'X-Device-Compliant': 'yes' },
+      ...more,
+    }),
+  })
+  const { decision, leftOut } = (await response.json()) as {
+    decision: string
+    leftOut: readonly { header: string }[]
+  }
+  return [response.status, decision, leftOut?.map(({ header }) => header)]
+}
+
+const worldOf = (backend: RawBackend, listeners = LISTENERS) => ({
+  ...world(backend.url, {
+    listeners,
+    more: 'admin: { bind: "127.0.0.1:0", token: { env: ADMIN_TOKEN } }',
+  }),
   'config/routes/app.yaml': routeMap(
     route(`compliant: '$request.posture[?"x-device-compliant"]', due: $credential.rotationDue`),
   ),
@@ -39,7 +62,7 @@ describe('what a proxy says of the device', () => {
   let gateway: TestGateway
   before(async () => {
     backend = await startRawBackend()
-    gateway = await startTestGateway(worldOf(backend))
+    gateway = await startTestGateway(worldOf(backend), { env: ENV })
   })
   after(async () => {
     await gateway?.close()
@@ -115,7 +138,7 @@ describe('what a proxy says of the device', () => {
         ...[join(repositoryRoot, 'bin', 'sallyport'), 'replay', join(directory, 'log/decisions.ndjson')],
         ...['--config', join(directory, 'config/sallyport.yaml'), '--json'],
       ],
-      { encoding: 'utf8', timeout: 60_000 },
+      { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...ENV } },
     )
     const { newlyDenied, undecidable } = JSON.parse(stdout)
     assert.equal(status, 0)
@@ -123,6 +146,54 @@ describe('what a proxy says of the device', () => {
     // What was refused before it was mapped cannot be decided at all.
     const mapped = gateway.records().filter(({ context }) => context !== undefined)
     assert.ok(mapped.length > 0 && mapped.every(({ id }) => !undecidable.includes(id)))
+  })
+
+  test('is explained as it would count from where the asker says, and said to be left out otherwise', async () => {
+    const question = ['explain', 'GET', 'http://app/things/one', '--json', '--config']
+    const explained = (...more: readonly string[]) => {
+      const { stdout, status } = spawnSync(
+        process.execPath,
+        [
+          ...[join(repositoryRoot, 'bin', 'sallyport'), ...question],
+          ...[join(gateway.directory, 'config/sallyport.yaml'), '-H', `X-Api-Key: ${KEY.key}`],
+          ...['-H', 'X-Device-Compliant: yes', ...more],
+        ],
+        { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...ENV } },
+      )
+      return { status, answer: stdout === '' ? null : JSON.parse(stdout) }
+    }
+    const without = explained()
+    assert.equal(without.status, 1)
+    assert.deepEqual(without.answer.leftOut, [
+      { header: 'x-device-compliant', why: 'peer_not_listed', peer: '127.0.0.1' },
+    ])
+    const from = explained('--ip', PROXY)
+    assert.equal(from.status, 0)
+    assert.deepEqual(from.answer.leftOut, [])
+    assert.deepEqual(from.answer.accessRequest.context, { compliant: 'yes', due: false })
+    assert.equal(from.answer.request.ip, PROXY)
+    assert.equal(explained('--ip', '127.0.0.3').status, 1)
+    assert.equal(explained('--ip', 'the proxy').status, 2)
+  })
+
+  test('is explained by the admin port as it would count from where the asker says', async () => {
+    assert.deepEqual(await explainAt(gateway.admin, {}), [200, 'deny', ['x-device-compliant']])
+    assert.deepEqual(await explainAt(gateway.admin, { ip: PROXY }), [200, 'allow', []])
+    assert.deepEqual(await explainAt(gateway.admin, { ip: '192.0.2.1' }), [
+      200,
+      'deny',
+      ['x-device-compliant'],
+    ])
+    assert.equal((await explainAt(gateway.admin, { ip: 'the proxy' }))[0], 400)
+    // It would come in where that proxy is listed, whichever listener is the first.
+    const listeners = `[{ bind: "127.0.0.1:0" }, { bind: "127.0.0.1:0", trustedProxies: [{ cidrs: [${PROXY}], posture: [X-Device-Compliant] }] }]`
+    const other = await startTestGateway(worldOf(backend, listeners), { env: ENV })
+    try {
+      assert.deepEqual(await explainAt(other.admin, { ip: PROXY }), [200, 'allow', []])
+      assert.deepEqual(await explainAt(other.admin, {}), [200, 'deny', ['x-device-compliant']])
+    } finally {
+      await other.close()
+    }
   })
 
   test('is refused when it is said twice', async () => {
