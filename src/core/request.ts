@@ -39,6 +39,8 @@ export interface CanonicalRequest extends RequestFacts {
   readonly remoteAddress: string
   /** The caller's, as the listener or a trusted proxy has seen it. */
   readonly peerCertificate?: PeerCertificate | null
+  /** The same object whenever the request is taken again from the start, and another one for any other; says nothing. */
+  readonly arrival?: object
 }
 
 /** A canonical request and the one route that it belongs to. */

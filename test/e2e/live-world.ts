@@ -19,6 +19,7 @@ export interface WorldChanges {
   readonly listeners?: string
   readonly authenticators?: string
   readonly audit?: string
+  readonly engines?: string
   readonly grants?: string
   readonly limits?: string
   /** Further keys of the gateway's file, one a line. */
@@ -30,7 +31,7 @@ export interface WorldChanges {
 export const gatewayFile = (backendUrl: string, changes: WorldChanges = {}): string => `version: 1
 listeners: ${changes.listeners ?? '[{ bind: "127.0.0.1:0" }]'}
 authenticators: ${changes.authenticators ?? '{ keys: { type: api-key, keysFile: keys.yaml } }'}
-engines: { main: { type: cedar, policies: [../policies/*.cedar] } }
+engines: ${changes.engines ?? '{ main: { type: cedar, policies: [../policies/*.cedar] } }'}
 grants: ${changes.grants ?? '{ ttl: 30s }'}
 limits: ${changes.limits ?? '{ requestTimeout: 20s }'}
 audit: ${changes.audit ?? '[{ type: file, path: ../log/decisions.ndjson }]'}

@@ -105,11 +105,16 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     return { fields, host: client.host ?? host, client, target, certificate }
   }
 
-  const read = (head: RequestHead, door: Door, client: Client | null): Accepted | RefusedRequest => {
+  const read = (
+    head: RequestHead,
+    door: Door,
+    client: Client | null,
+    arrival = head,
+  ): Accepted | RefusedRequest => {
     const parts = readParts(head, door, client)
     if ('refusal' in parts)
       return refusedWith(parts, describeHead(head, deps.clock), parts.client ?? client ?? undefined)
-    const request = makeRequest(head, parts, deps.clock)
+    const request = makeRequest(head, parts, arrival, deps.clock)
     if (door.authzen !== null) return chooseAuthzen(request, door.authzen)
     return door.dialect === 'proxy'
       ? chooseRoute(deps, request, parts)
@@ -121,7 +126,7 @@ export const createAccept = (deps: AcceptDeps): Stages['accept'] => {
     if (door.described === null) return read(head, door, null)
     const described = door.described(head)
     if ('refusal' in described) return refusedWith(described, describeHead(head, deps.clock))
-    return read(described.head, door, described.client)
+    return read(described.head, door, described.client, head)
   }
 }
 
@@ -137,6 +142,7 @@ const readTarget = (target: string, host: CanonicalHost): CanonicalTarget | { re
 const makeRequest = (
   head: RequestHead,
   { fields, host, client, target, certificate }: Parts,
+  arrival: RequestHead,
   clock: Clock,
 ): CanonicalRequest => {
   const receivedAtMs = clock.nowMs()
@@ -160,6 +166,7 @@ const makeRequest = (
     tls: client.scheme === 'https',
     remoteAddress: head.remoteAddress,
     peerCertificate: certificate,
+    arrival,
   }
 }
 

@@ -1,6 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import type { HeaderPairs } from '../../core/headers.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
@@ -100,17 +99,17 @@ const proveBinding =
     return checkProof(presented, request, jkt, parts.rules, nowMs).then((proof) =>
       typeof proof === 'string'
         ? proofRefusal(parts.name, proof)
-        : useProof(proof, jkt, request.headers, parts, nowMs),
+        : useProof(proof, jkt, request.arrival ?? request.headers, parts, nowMs),
     )
   }
 
 // A request is taken again from the start when the configuration changes while it waits: its proof is then the same use.
-const usedBy = new WeakMap<HeaderPairs, string>()
+const usedBy = new WeakMap<object, string>()
 
 const useProof = async (
   { jti, nonce, untilMs }: GoodProof,
   jkt: string,
-  headers: HeaderPairs,
+  arrival: object,
   { name, nonces, replays, sharedUses }: PossessionParts,
   nowMs: number,
 ): Promise<Refusal | null> => {
@@ -118,10 +117,10 @@ const useProof = async (
     return nonceRefusal(name, nonces.current(nowMs))
   }
   const use = hash('sha256', `${jkt} ${jti}`, 'base64url')
-  if (usedBy.get(headers) === use) return null
+  if (usedBy.get(arrival) === use) return null
   switch (await useOnce(use, untilMs, nowMs, replays, sharedUses)) {
     case 'first':
-      usedBy.set(headers, use)
+      usedBy.set(arrival, use)
       return null
     case 'used':
       return proofRefusal(name, 'the DPoP proof was used before (jti)')

@@ -82,7 +82,7 @@ test('a request gets its one spelling, and keeps what was sent beside it', () =>
   assert.deepEqual({ ...path }, { id: '~é x' })
   assert.match(request.id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   assert.deepEqual(
-    { ...request, id: '' },
+    { ...request, id: '', arrival: null },
     {
       id: '',
       method: 'GET',
@@ -95,6 +95,7 @@ test('a request gets its one spelling, and keeps what was sent beside it', () =>
       ip: '192.0.2.1',
       remoteAddress: '::ffff:192.0.2.1',
       peerCertificate: null,
+      arrival: null,
       receivedAtMs: fixedClock.nowMs(),
       scheme: 'http',
       tls: false,
