@@ -23,6 +23,8 @@ const STALE_AFTER_MS = 5_000
 export interface FileLock {
   /** False once somebody else has taken the lock over, such as while this process was stopped; final. */
   readonly isHeld: () => boolean
+  /** As `isHeld`, as of now: for what would undo the work of somebody else. */
+  readonly isStillHeld: () => boolean
   readonly release: () => void
 }
 
@@ -51,6 +53,7 @@ export const lockFile = (
   take(lockPath, content, staleAfterMs)
 
   let held = true
+  let released = false
   const beat = (): void => {
     if (held) held = isStillOurs(lockPath, content)
   }
@@ -58,7 +61,12 @@ export const lockFile = (
   timer.unref()
   return {
     isHeld: () => held,
+    isStillHeld: () => {
+      if (!released) beat()
+      return held && !released
+    },
     release: () => {
+      released = true
       clearInterval(timer)
       if (readOrNull(lockPath) === content) unlinkSync(lockPath)
     },

@@ -9,6 +9,7 @@ import { checkHttpConfig, type HttpConfig, httpConfig, tokenHeaders } from './ht
 import { lookForLeftSpools, type SpoolOwner } from './left-spools.ts'
 import { type BareSink, SinkStartError } from './sink.ts'
 import { openSpool, type Spool, type SpoolOptions } from './spool.ts'
+import { checkMark, writeMark } from './spool-mark.ts'
 import { pathOfWriter } from './writer-path.ts'
 
 /** The `http` sink: kept on this disk before the request moves on, then sent to a collector in batches. */
@@ -41,12 +42,13 @@ const LOOK_AFTER_MS = 6000
 interface Delivering {
   readonly spool: Spool
   readonly courier: Courier
+  readonly close: () => void
 }
 
 /** Opens the spool and goes on with what is in it, and in those of workers that are no more. Throws `SinkStartError`. */
 export const createHttpSink = (options: HttpSinkOptions): BareSink => {
   const { name, folder, log } = options
-  const own = deliver(options, openSpool(options))
+  const own = deliver(options, openOwn(options))
   const all = [own]
   const stopLooking = lookFor(options, (left) => all.push(left))
   let closed = false
@@ -67,10 +69,7 @@ export const createHttpSink = (options: HttpSinkOptions): BareSink => {
       if (closed) return
       closed = true
       stopLooking()
-      for (const { spool, courier } of all) {
-        courier.close()
-        spool.close()
-      }
+      for (const each of all) each.close()
       const spoolRecords = sum(({ spool }) => spool.waiting().records)
       if (spoolRecords > 0) log.warn({ sink: name, spool: folder, spoolRecords }, 'records stay in the spool')
     },
@@ -84,10 +83,52 @@ export const createHttpSink = (options: HttpSinkOptions): BareSink => {
   }
 }
 
-const deliver = (options: HttpSinkOptions, spool: Spool): Delivering => ({
-  spool,
-  courier: createCourier({ ...options, spool, collector: createCollector(options) }),
-})
+const openOwn = (options: HttpSinkOptions): Spool => {
+  const { folder, owner } = options
+  const spool = openSpool(options)
+  if (owner === undefined) return spool
+  try {
+    checkMark(folder, owner.path, spool.waiting().records)
+  } catch (error) {
+    spool.close()
+    throw error
+  }
+  writeMark(folder, owner.path)
+  return spool
+}
+
+const deliver = (options: HttpSinkOptions, spool: Spool): Delivering => {
+  const courier = createCourier({ ...options, spool, collector: createCollector(options) })
+  let closed = false
+  const close = (): void => {
+    if (closed) return
+    closed = true
+    courier.close()
+    spool.close()
+  }
+  return { spool, courier, close }
+}
+
+/** Lets go of a spool with its last record, so that whoever has it configured can have it again. */
+const deliverLeft = (options: HttpSinkOptions, spool: Spool): Delivering => {
+  const look = (): void => {
+    // The courier is not done with what it is told here.
+    if (spool.waiting().records === 0) setImmediate(() => delivering.close())
+  }
+  const delivering = deliver(options, {
+    ...spool,
+    acknowledge: (lines) => {
+      spool.acknowledge(lines)
+      look()
+    },
+    setAside: (lines) => {
+      const failed = spool.setAside(lines)
+      look()
+      return failed
+    },
+  })
+  return delivering
+}
 
 const lookFor = (options: HttpSinkOptions, found: (left: Delivering) => void): (() => void) => {
   const { name, owner, log, lookAfterMs = LOOK_AFTER_MS } = options
@@ -104,12 +145,15 @@ const lookFor = (options: HttpSinkOptions, found: (left: Delivering) => void): (
           { sink: name, spool: folder, spoolRecords },
           'a worker that is no more has left records, which are sent now',
         )
-        found(deliver(options, spool))
+        found(deliverLeft(options, spool))
       } catch (error) {
         // Nobody stands behind a timer who could catch it: what is somebody else's must not end this process.
         const failed = error instanceof SinkStartError ? error.message : errorCode(error)
         log.error({ sink: name, spool: folder, failed }, 'records that a worker has left cannot be sent')
       }
+    },
+    onShared: (folder) => {
+      log.warn({ sink: name, spool: folder }, 'another gateway has a spool of this name; each needs its own')
     },
     onStrange: (folder) => {
       log.warn({ sink: name, spool: folder }, 'records wait in a spool that no sink has')

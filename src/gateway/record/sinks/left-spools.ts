@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
 import { readCursor } from './spool-cursor.ts'
+import { readMark } from './spool-mark.ts'
 import { listSegments } from './spool-segment.ts'
 import { pathOfWriter } from './writer-path.ts'
 
@@ -18,6 +19,8 @@ export interface LeftSpoolsOptions extends SpoolOwner {
   readonly afterMs: number
   /** A folder of this very sink, by another number of workers. */
   readonly onOwn: (folder: string) => void
+  /** A folder of a sink of this name, by another number of workers, that somebody has now. */
+  readonly onShared: (folder: string) => void
   /** A folder beside it that nobody has. */
   readonly onStrange: (folder: string) => void
 }
@@ -30,7 +33,7 @@ export interface LeftSpoolsOptions extends SpoolOwner {
  * @returns what calls it off.
  */
 export const lookForLeftSpools = (options: LeftSpoolsOptions): (() => void) => {
-  const { worker, path, afterMs, onOwn, onStrange } = options
+  const { worker, path, afterMs, onOwn, onShared, onStrange } = options
   if (worker !== null && worker !== 0) return () => undefined
   const locksBefore = new Map(spoolsBeside(path).map((folder) => [folder, lockTime(folder)]))
   const isFree = (folder: string): boolean => {
@@ -41,9 +44,15 @@ export const lookForLeftSpools = (options: LeftSpoolsOptions): (() => void) => {
   const used = new Set(foldersOf(options))
   const timer = setTimeout(() => {
     for (const folder of spoolsBeside(path)) {
-      if (used.has(folder) || !isFree(folder) || !holdsRecords(folder)) continue
-      if (isOfPath(folder, path)) onOwn(folder)
-      else onStrange(folder)
+      if (used.has(folder)) continue
+      // A folder may be called as a worker's of this sink, and be the only one of another gateway.
+      const isOwn = isOfPath(folder, path) && readMark(folder) === basename(path)
+      if (!isFree(folder)) {
+        if (isOwn) onShared(folder)
+      } else if (holdsRecords(folder)) {
+        if (isOwn) onOwn(folder)
+        else onStrange(folder)
+      }
     }
   }, afterMs).unref()
   return () => clearTimeout(timer)

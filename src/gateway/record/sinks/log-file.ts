@@ -188,4 +188,4 @@ const openLocked = ({ path, fsync, accept, clock, log }: LogFileOptions): Opened
 }
 
 /** A device has no line that two writers could break. */
-const NO_LOCK: FileLock = { isHeld: () => true, release: () => undefined }
+const NO_LOCK: FileLock = { isHeld: () => true, isStillHeld: () => true, release: () => undefined }

@@ -46,6 +46,7 @@ export interface SpoolOptions {
   readonly staleAfterMs?: number
 }
 
+const TAKEN_OVER = 'another gateway has taken the spool over'
 const MOST_SEGMENT_BYTES = 8 << 20
 const SEGMENTS = 8
 /** A file all of which was delivered goes when it has this size. */
@@ -125,7 +126,7 @@ export const openSpool = (options: SpoolOptions): Spool => {
   return {
     append: (line) => {
       if (closed) return 'it was closed'
-      if (!lock.isHeld()) return 'another gateway has taken the spool over'
+      if (!lock.isHeld()) return TAKEN_OVER
       if (onDisk() + line.length > maxBytes && isDelivered() && last().writer.length() > 0) {
         roll()
         tidy()
@@ -138,13 +139,16 @@ export const openSpool = (options: SpoolOptions): Spool => {
       return failed
     },
     next: (most) => {
-      if (closed || records === 0) return null
+      if (closed || records === 0 || !lock.isStillHeld()) return null
       noticeCut()
       tidy()
       return readSegmentLines(first(), cursor.offset, most)
     },
-    acknowledge: (lines) => advance(lines, lines.records),
+    acknowledge: (lines) => {
+      if (lock.isStillHeld()) advance(lines, lines.records)
+    },
     setAside: (lines) => {
+      if (!lock.isStillHeld()) return TAKEN_OVER
       try {
         appendFileSync(refusedPath, lines.bytes, { mode: 0o640 })
       } catch (error) {
@@ -154,7 +158,9 @@ export const openSpool = (options: SpoolOptions): Spool => {
       advance(lines, 0)
       return null
     },
-    waiting: () => ({ records, bytes: onDisk() - cursor.offset - refusedBytes }),
+    // What somebody else has taken over is for him to deliver; he may have written after it.
+    waiting: () =>
+      lock.isHeld() ? { records, bytes: onDisk() - cursor.offset - refusedBytes } : { records: 0, bytes: 0 },
     hasDelivered: () => cursor.delivered > 0,
     close: () => {
       if (closed) return

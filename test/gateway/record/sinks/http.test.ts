@@ -304,6 +304,36 @@ test('one spool has one writer, and a folder that cannot be one is no spool', as
   assert.equal(existsSync(`${file}/spool.lock`), false)
 })
 
+test('a gateway that was stopped until another one took its spool over removes nothing of it when it goes on', async (t) => {
+  const remote = await collector(t)
+  const before = await startCollector()
+  await before.close()
+  const folder = join(temporaryFolder(t), 'spool')
+  // So much that a file that was delivered would go.
+  const most = 8000
+  const sizes = { folder, maxBytes: 64 << 20, batchRecords: most, batchBytes: 8 << 20 }
+  const first = httpSink(t, { url: remote.url, ...sizes })
+  const later: BareSink[] = []
+  remote.behave(() => {
+    if (later.length > 0) return { kind: 'take' }
+    // As it would be after the first one was stopped for longer than a holder may be silent.
+    const stale = { pid: 1, started: '1', place: 'another container', token: 'of another time' }
+    writeFileSync(join(folder, 'spool.lock'), `${JSON.stringify(stale)}\n`)
+    const second = httpSink(t, { url: before.url, ...sizes, staleAfterMs: 0 })
+    writeAll(second, ids(most + 1, most + 10))
+    later.push(second)
+    return { kind: 'take' }
+  })
+  writeAll(first, ids(1, most))
+  await until(() => remote.taken().length >= most && waiting(first) === 0)
+  later[0]?.close()
+  const back = await collector(t)
+  const third = httpSink(t, { url: back.url, ...sizes })
+  await until(() => waiting(third) === 0)
+  assert.deepEqual(unique([...remote.taken(), ...back.taken()]), ids(1, most + 10))
+  assert.deepEqual(writeShort(first, 'late'), { failed: 'another gateway has taken the spool over' })
+})
+
 test('flushing sends what would have waited, and does not wait for a collector that is away', async (t) => {
   const remote = await collector(t)
   const sink = httpSink(t, { url: remote.url, batchDelayMs: 60_000 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../../../src/core/clock.ts'
@@ -135,11 +135,12 @@ test('another worker does not look, and what a worker has is left to it', async 
   const held = open(t, { url, path, worker: 7, workers: 8 })
   assert.equal(writeShort(held.sink, 'of 7'), true)
   const second = open(t, { url: remote.url, path, worker: 1, workers: 2 })
-  const first = open(t, { url: remote.url, path, worker: 0, workers: 2 })
+  // By then whoever holds it has shown that he lives.
+  const first = open(t, { url: remote.url, path, worker: 0, workers: 2 }, { lookAfterMs: 1500 })
   await until(() => first.lines.length > 0)
   assert.deepEqual(
     first.lines.map(({ message }) => message),
-    ['records that a worker has left cannot be sent'],
+    ['another gateway has a spool of this name; each needs its own'],
   )
   assert.deepEqual(second.lines, [])
   assert.deepEqual(remote.taken(), [])
@@ -167,4 +168,43 @@ test('records in a spool beside it that no sink has are told of, and not sent to
 
   open(t, { url: remote.url, path: old, worker: null, workers: 1 })
   await until(() => remote.taken().length === 1)
+})
+
+test('the spool of a gateway that is down and is called as a worker of this one is not sent to whoever is there', async (t) => {
+  const remote = await collector(t)
+  const folder = temporaryFolder(t)
+  const [path, neighbour] = [join(folder, 'logs'), join(folder, 'logs.1')]
+  assert.equal(neighbour, pathOfWriter(path, 1))
+  const before = open(t, { url: await away(), path: neighbour, worker: null, workers: 1 })
+  assert.equal(writeShort(before.sink, 'of the neighbour'), true)
+  before.sink.close()
+
+  const alone = open(t, { url: remote.url, path, worker: null, workers: 1 })
+  await until(() => alone.lines.length > 0)
+  assert.deepEqual(
+    alone.lines.map(({ message, fields }) => [message, fields.spool]),
+    [[STRANGE, neighbour]],
+  )
+  alone.sink.close()
+  assert.throws(() => open(t, { url: remote.url, path, worker: 1, workers: 2 }), { code: 'ERR_AUDIT_SINK' })
+  assert.deepEqual(remote.taken(), [])
+
+  const own = await collector(t)
+  open(t, { url: own.url, path: neighbour, worker: null, workers: 1 })
+  await until(() => own.taken().length === 1)
+})
+
+test('what a worker has left is let go of when it is sent, so that there can be such a worker again', async (t) => {
+  const remote = await collector(t)
+  const path = join(temporaryFolder(t), 'spool')
+  const before = open(t, { url: await away(), path, worker: 2, workers: 3 })
+  assert.equal(writeShort(before.sink, 'of 2'), true)
+  before.sink.close()
+  const { sink } = open(t, { url: remote.url, path, worker: 0, workers: 2 })
+  await until(() => sink.delivery?.().delivered === 1)
+  await until(() => !existsSync(join(pathOfWriter(path, 2), 'spool.lock')))
+  const again = open(t, { url: remote.url, path, worker: 2, workers: 3 })
+  assert.equal(writeShort(again.sink, 'of 2 again'), true)
+  await until(() => remote.taken().length === 2)
+  assert.deepEqual(remote.taken(), ['of 2', 'of 2 again'])
 })
