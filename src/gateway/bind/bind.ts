@@ -10,6 +10,7 @@ import { readPairs } from './pairs.ts'
 import { parseBody } from './parse-body.ts'
 import type { MappingPlan } from './plan.ts'
 import { missingPart, readValue } from './reads.ts'
+import { createRepeated } from './repeated.ts'
 import { readHeaders } from './request-fields.ts'
 import type { Scope } from './scope.ts'
 
@@ -29,9 +30,14 @@ export const createBind = (deps: {
   readonly clock: Clock
 }): Stages['bind'] => {
   const { plans, clock } = deps
-  return (accepted, identity, body) => {
-    const plan = plans[accepted.route.index]
-    if (plan === undefined) throw new Error(`route ${accepted.route.index} has no mapping`)
+  const repeated = createRepeated()
+
+  const bindAnew = (
+    plan: MappingPlan,
+    accepted: Accepted,
+    identity: Identity | null,
+    body: Buffer | null,
+  ): Bound | Refusal => {
     const fields = readFields(plan, accepted, body)
     if ('problem' in fields) {
       return { ...notMappable(fields.problem), read: { mapping: plan.mappingHash } }
@@ -40,6 +46,19 @@ export const createBind = (deps: {
     const bound = bindScope(plan, scope, accepted.request, body)
     if (isRefusal(bound)) return { ...bound, read: { mapping: plan.mappingHash, ...readInputs(plan, scope) } }
     return { ...bound, ...readInputs(plan, scope) }
+  }
+
+  return (accepted, identity, body) => {
+    const plan = plans[accepted.route.index]
+    if (plan === undefined) throw new Error(`route ${accepted.route.index} has no mapping`)
+    if (!plan.isRepeatable || identity === null || body !== null) {
+      return bindAnew(plan, accepted, identity, body)
+    }
+    const known = repeated.get(accepted, identity)
+    if (known !== undefined) return known
+    const bound = bindAnew(plan, accepted, identity, body)
+    if (!isRefusal(bound)) repeated.put(accepted, identity, bound)
+    return bound
   }
 }
 

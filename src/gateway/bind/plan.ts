@@ -8,6 +8,7 @@ import { type Place, UNREADABLE_HEADERS } from './names.ts'
 import type { Wanted } from './pairs.ts'
 import { compileEntities, composeQuestion, type Question } from './question.ts'
 import { distinctReads, type Read } from './reads.ts'
+import { isRepeatable } from './repeated.ts'
 import { compileRewrite, type Rewrite } from './rewrite.ts'
 import type { Compilation } from './template.ts'
 
@@ -43,6 +44,8 @@ export interface MappingPlan {
   readonly cacheable: boolean
   /** What makes the question change with every request, such as `request.time`, quantised or not. */
   readonly volatileReads: readonly string[]
+  /** True when the same caller's request for the same target gives the same. */
+  readonly isRepeatable: boolean
   /** The headers that it sets, as they are written. */
   readonly headerNames: readonly string[]
   readonly quantiseMs: number | null
@@ -97,6 +100,7 @@ export const compilePlan = (source: MappingSource, report: (problem: Problem) =>
     needsBody: wanted.body !== null,
     cacheable: volatileReads.every((label) => quantiseMs !== null && QUANTISABLE.has(label)),
     volatileReads,
+    isRepeatable: isRepeatable(reads),
     headerNames: Object.keys(headers ?? {}),
     quantiseMs,
     batch: evaluations !== undefined,

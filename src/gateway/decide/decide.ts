@@ -216,9 +216,19 @@ const bindingOf = ({ store, feed }: DecideOptions): ContextBinding | null => {
   return known
 }
 
+/** All that a grant's key was made of besides the questions, and the key. */
+interface Keyed {
+  readonly scopeText: string
+  readonly policyVersion: string
+  readonly identity: Identity
+  readonly key: string
+}
+
 /** Makes the case of a question; what is the same for all requests of a route is made once. */
 const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOptions) => {
   const scopeTexts = new Map<number, string>()
+  // What is asked again is the very same object: bind keeps it.
+  const keyed = new WeakMap<readonly AccessRequest[], Keyed>()
 
   const scopeTextOf = (route: Route, engine: Engine, grant: RouteGrantConfig): string => {
     const known = scopeTexts.get(route.index)
@@ -232,6 +242,25 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
     return text
   }
 
+  const keyOf = (
+    scopeText: string,
+    policyVersion: string,
+    identity: Identity,
+    requests: readonly AccessRequest[],
+  ): string => {
+    const known = keyed.get(requests)
+    if (
+      known?.scopeText === scopeText &&
+      known.policyVersion === policyVersion &&
+      known.identity === identity
+    ) {
+      return known.key
+    }
+    const key = grantKey(scopeText, policyVersion, identity, requests)
+    keyed.set(requests, { scopeText, policyVersion, identity, key })
+    return key
+  }
+
   return ({ route, identity, bound, request }: Question): Case => {
     const requests = bound.accessRequests
     const engine = engines.get(route.engine)
@@ -243,7 +272,7 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
     const policyVersion = engine.policyVersion()
     const keep =
       config !== null && bound.cacheable && engine.readsHttp !== true
-        ? { id: grantKey(scopeTextOf(route, engine, config), policyVersion, identity, requests), config }
+        ? { id: keyOf(scopeTextOf(route, engine, config), policyVersion, identity, requests), config }
         : null
     return {
       engine,

@@ -15,6 +15,7 @@ import type {
   RecordedEvaluation,
   RecordedRequest,
 } from './decision-record.ts'
+import { createRecordLine } from './record-line.ts'
 import type { Sink } from './sinks/sink.ts'
 
 /** Longer than any request line that the listener lets in; what is longer is cut, so that no line grows without bound. */
@@ -36,6 +37,7 @@ export const createRecord = (deps: {
   readonly onRecorded?: (line: string, record: DecisionRecord) => void
 }): ((entry: RecordEntry) => true | Refusal) => {
   const { sinks, clock, onRecorded } = deps
+  const lineOf = createRecordLine()
 
   const withdraw = (entry: RecordEntry, refusal: Refusal, taken: readonly Sink[]): void => {
     const id = randomUuidV7(clock.nowMs())
@@ -46,7 +48,7 @@ export const createRecord = (deps: {
 
   return (entry) => {
     const record = decisionRecord(entry, deps)
-    const line = JSON.stringify(record)
+    const line = lineOf(record, entry)
     for (const sink of sinks) {
       const written = sink.write(line, record)
       if (written === true || !sink.required) continue

@@ -1,0 +1,75 @@
+import type { Bound, Decision } from '../../core/decision.ts'
+import type { Identity } from '../../core/identity.ts'
+import type { RecordEntry } from '../../core/record-entry.ts'
+import { isRefusal } from '../../core/refusals.ts'
+import type { Route } from '../../core/route.ts'
+import type { DecisionRecord } from './decision-record.ts'
+
+/** What a grant's answers to one question have in common, and the text of it. */
+interface Common {
+  readonly decision: Decision
+  readonly route: Route | null
+  readonly identity: Identity | null
+  /** From `decision` to the credential, and from there to the request; without braces, with commas at both ends. */
+  readonly before: string
+  readonly after: string
+}
+
+/** The fields that differ between requests that one grant serves; all others are the same. */
+const OWN: ReadonlySet<string> = new Set([
+  ...['v', 'id', 'time', 'credential', 'request', 'latencyUs', 'traceparent', 'writer'],
+])
+
+/**
+ * Makes the function that turns a record into its line: the very text of `JSON.stringify(record)`.
+ *
+ * Most of what is recorded of a request that a live grant serves was recorded with the one before it, so that its
+ * text is remembered, by the question itself, for as long as that lives. For the records of one configuration.
+ */
+export const createRecordLine = (): ((record: DecisionRecord, entry: RecordEntry) => string) => {
+  const known = new WeakMap<Bound, Common>()
+
+  const commonOf = (record: DecisionRecord, entry: RecordEntry): Common | null => {
+    const { bound, outcome, route, identity } = entry
+    if (bound === null || isRefusal(outcome) || !isPlain(entry)) return null
+    // Of what is kept nowhere, the next one will be another object.
+    if (outcome.source !== 'grant') return null
+    const common = known.get(bound)
+    if (common?.decision === outcome && common.route === route && common.identity === identity) return common
+    const made: Common = { decision: outcome, route, identity, ...commonText(record) }
+    known.set(bound, made)
+    return made
+  }
+
+  return (record, entry) => {
+    const common = commonOf(record, entry)
+    if (common === null) return JSON.stringify(record)
+    const { id, time, credential, request, latencyUs, traceparent, writer } = record
+    // Neither an id nor a time holds anything that JSON escapes.
+    let line = `{"v":1,"id":"${id}","time":"${time}"${common.before}`
+    if (credential !== undefined) line += `"credential":${JSON.stringify(credential)},`
+    return `${line}${common.after}${JSON.stringify({ request, latencyUs, traceparent, writer }).slice(1)}`
+  }
+}
+
+/** True for what says nothing of its own besides the fields of `OWN`. */
+const isPlain = ({ follows, observed, coalesced, mark, stream }: RecordEntry): boolean =>
+  follows === undefined &&
+  observed !== true &&
+  coalesced === undefined &&
+  mark === undefined &&
+  stream === undefined
+
+const commonText = (record: DecisionRecord): Pick<Common, 'before' | 'after'> => {
+  const before: Record<string, unknown> = {}
+  const after: Record<string, unknown> = {}
+  let passed = false
+  for (const [key, value] of Object.entries(record)) {
+    if (key === 'credential') passed = true
+    else if (!OWN.has(key)) (passed ? after : before)[key] = value
+  }
+  return {
+    before: `,${JSON.stringify(before).slice(1, -1)},`,
+    after: `${JSON.stringify(after).slice(1, -1)},`,
+  }
+}
