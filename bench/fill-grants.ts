@@ -29,7 +29,7 @@ export const fillGrants = async (port: number, count: number): Promise<void> => 
     macKey: randomBytes(32),
     fingerprint: '',
   }
-  const link = createRedisLink(settings, { timeoutMs: TIMEOUT_MS, name: 'bench', log })
+  const link = createRedisLink(settings, { timeoutMs: TIMEOUT_MS, name: 'bench', log, clock: systemClock })
   const grants = createRedisGrants({ link, keyPrefix, mac: createMac(settings.macKey), clock: systemClock })
   await answered(link)
   for (let made = 0; made < count; made += AT_ONCE) {

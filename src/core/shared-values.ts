@@ -1,7 +1,17 @@
-/** What all gateways keep together, each for a time, and who of them does now what only one may do. Nothing rejects. */
+import type { SharedWait } from './shared-wait.ts'
+
+/**
+ * What all gateways keep together, each for a time, and who of them does now what only one may do. Nothing rejects.
+ *
+ * `wait` is that of the request that asks; left out: each step by itself has the whole deadline.
+ */
 export interface SharedValues {
   /** @returns `value` null when there is none; `unavailable` also when nothing is shared. */
-  readonly read: (kind: string, key: string) => Promise<{ readonly value: string | null } | 'unavailable'>
+  readonly read: (
+    kind: string,
+    key: string,
+    wait?: SharedWait,
+  ) => Promise<{ readonly value: string | null } | 'unavailable'>
   /**
    * @param kind of value, such as `session`; a name of our own.
    * @param forMs milliseconds after which it is gone.
@@ -10,6 +20,7 @@ export interface SharedValues {
   readonly write: (
     entry: { readonly kind: string; readonly key: string; readonly value: string; readonly forMs: number },
     how: 'new' | 'replace',
+    wait?: SharedWait,
   ) => Promise<'written' | 'absent' | 'unavailable'>
   /**
    * Notes a member of a collection that is told by `members`.
@@ -17,11 +28,21 @@ export interface SharedValues {
    * @param forMs milliseconds after which the member is forgotten. Of too many those that end first are forgotten sooner.
    * @returns false when it may not have been noted.
    */
-  readonly note: (kind: string, key: string, member: string, forMs: number) => Promise<boolean>
+  readonly note: (
+    kind: string,
+    key: string,
+    member: string,
+    forMs: number,
+    wait?: SharedWait,
+  ) => Promise<boolean>
   /** What was noted and has not ended, at most 1,000. */
-  readonly members: (kind: string, key: string) => Promise<readonly string[] | 'unavailable'>
+  readonly members: (
+    kind: string,
+    key: string,
+    wait?: SharedWait,
+  ) => Promise<readonly string[] | 'unavailable'>
   /** False when it may still be there. */
-  readonly remove: (kind: string, key: string) => Promise<boolean>
+  readonly remove: (kind: string, key: string, wait?: SharedWait) => Promise<boolean>
   /**
    * Takes what one of all gateways may have at a time.
    *
@@ -33,6 +54,7 @@ export interface SharedValues {
     key: string,
     owner: string,
     forMs: number,
+    wait?: SharedWait,
   ) => Promise<'mine' | 'taken' | 'unavailable'>
   /** Gives back what is still this owner's. */
   readonly release: (kind: string, key: string, owner: string) => Promise<void>

@@ -12,6 +12,7 @@ import type { Log } from '../core/log.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
+import { sharedWaitOf } from '../core/shared-wait.ts'
 import { createAccept, NO_ROUTE } from '../gateway/accept/accept.ts'
 import { unmatchedRoute } from '../gateway/accept/builtin-route.ts'
 import { createAuthenticate } from '../gateway/authenticate/authenticate.ts'
@@ -285,11 +286,17 @@ const composeServe = (
     const body = request.method === 'POST' ? await readBody(exchange, formLimits) : null
     if (body !== null && isRefusal(body)) return body
     if (request.path === SIGNALS_PATH) {
-      const refused = await receive(request, body ?? Buffer.alloc(0), clock.nowMs())
+      const refused = await receive(
+        request,
+        body ?? Buffer.alloc(0),
+        clock.nowMs(),
+        sharedWaitOf(exchange.signal),
+      )
       return refused ?? { identity: null, bound: { ...asItCame(accepted), answer: { kind: 'accepted' } } }
     }
     const query = new URLSearchParams(request.query)
-    const asked = { request, query, body, nowMs: clock.nowMs(), signal: exchange.signal() }
+    const wait = sharedWaitOf(exchange.signal)
+    const asked = { request, query, body, nowMs: clock.nowMs(), signal: exchange.signal(), wait }
     const answered = await endpoints.serve(asked)
     if (isRefusal(answered)) return answered
     const unpublished = await publish(answered.endings ?? [], feed)

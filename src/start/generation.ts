@@ -64,7 +64,7 @@ export const createEstate = ({
   const closing = new Set<Promise<unknown>>()
   const cut = new AbortController()
   let generated: AssertionKey | null = null
-  const shared = createSharedState({ log, ...(place === undefined ? {} : { use: place.use }) })
+  const shared = createSharedState({ clock, log, ...(place === undefined ? {} : { use: place.use }) })
   const later = (closed: unknown): void => {
     if (!(closed instanceof Promise)) return
     const settled = closed
@@ -269,7 +269,7 @@ const storeOf = (
   return estate.stores.take(JSON.stringify([redis?.fingerprint, maxEntries, maxBytes]), () => {
     const memory = createMemoryStore({ clock, maxEntries, maxBytes, marks: estate.revocations.feed })
     if (redis === null) return memory
-    const link = createRedisLink(redis, { timeoutMs: redis.commandTimeoutMs, name: 'grants', log })
+    const link = createRedisLink(redis, { timeoutMs: redis.commandTimeoutMs, name: 'grants', log, clock })
     const { keyPrefix, macKey, commandTimeoutMs } = redis
     const mac = createMac(macKey)
     const shared = createRedisGrants({ link, keyPrefix, mac, clock })

@@ -215,7 +215,7 @@ const startRedisFeed = (
   const feed = createRedisFeed({
     clock,
     log,
-    link: createRedisLink(redis, { timeoutMs, name: 'feed', log }),
+    link: createRedisLink(redis, { timeoutMs, name: 'feed', log, clock }),
     keyPrefix: redis.keyPrefix,
     mac: createMac(redis.macKey),
     maxStaleMs: maxStale,
@@ -229,7 +229,7 @@ const startRedisFeed = (
     onPublished,
     pause: (ms) => wait(ms, undefined, { ref: false }),
   })
-  const reader = createRedisLink(redis, { timeoutMs: BLOCK_MS + most, name: 'marks', log })
+  const reader = createRedisLink(redis, { timeoutMs: BLOCK_MS + most, name: 'marks', log, clock })
   const driver = driveFeed({ feed, reader, everyMs: maxStale / BEATS_PER_STALE, log })
   return {
     feed,

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { SharedTasks } from '../core/shared-tasks.ts'
 import { NOTHING_SHARED, type SharedUses } from '../core/shared-uses.ts'
@@ -37,9 +38,11 @@ const RETRY_MS = 20
 
 /** @param use what the workers of this machine remember together, for as long as there is no Redis. */
 export const createSharedState = ({
+  clock,
   log,
   use = NOTHING_SHARED.use,
 }: {
+  readonly clock: Clock
   readonly log: Log
   readonly use?: SharedUses['use']
 }): SharedState => {
@@ -67,7 +70,7 @@ export const createSharedState = ({
     prepare: async (redis) => {
       const wanted = redis?.fingerprint ?? ''
       if (wanted === running) return UNCHANGED
-      const next = redis === null ? null : open(redis, log)
+      const next = redis === null ? null : open(redis, clock, log)
       if (next !== null) await firstAnswer(next.link)
       return {
         commit: () => {
@@ -110,9 +113,9 @@ export const prepareShared = async (
   }
 }
 
-const open = (redis: RedisSettings, log: Log): Open => {
+const open = (redis: RedisSettings, clock: Clock, log: Log): Open => {
   const timeoutMs = redis.commandTimeoutMs
-  const link = createRedisLink(redis, { timeoutMs, name: 'uses', log })
+  const link = createRedisLink(redis, { timeoutMs, name: 'uses', log, clock })
   const place = { link, keyPrefix: redis.keyPrefix }
   return {
     link,

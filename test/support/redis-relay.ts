@@ -45,7 +45,7 @@ export const startRelay = async (t: TestContext, to: number): Promise<RedisRelay
           if (state === 'open' && into.writable) into.write(bytes)
         }
         if (from === near || delayMs === 0) pass()
-        else setTimeout(pass, delayMs)
+        else setTimeout(pass, delayMs).unref()
       })
     }
   })

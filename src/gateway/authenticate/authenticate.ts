@@ -41,7 +41,6 @@ type Cache = LRUCache<string, Kept>
 
 const CACHE_ENTRIES = 10_000
 const CACHE_CHARACTERS = 32 * 1024 * 1024
-const unending = (): AbortSignal => new AbortController().signal
 const NOTHING: Presented = { value: '', digest: hash('sha256', '', 'hex') }
 
 /**
@@ -71,7 +70,7 @@ export const createAuthenticate = (options: AuthenticateOptions): Authenticate =
     ]),
   )
   const plans = new WeakMap<Route, Plan>()
-  return (request, route, signal = unending) => {
+  return (request, route, signal = () => new AbortController().signal) => {
     let plan = plans.get(route)
     if (plan === undefined) {
       plan = planOf(route, doors)

@@ -7,6 +7,7 @@ import type { OwnAnswer } from '../../core/own-answer.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
+import type { SharedWait } from '../../core/shared-wait.ts'
 import type { SignInWish } from './sign-in-wish.ts'
 
 /** A credential as it came in by a carrier, not verified. Never to be logged. */
@@ -95,6 +96,7 @@ export interface OwnRequest {
   readonly body: Buffer | null
   readonly nowMs: number
   readonly signal: AbortSignal
+  readonly wait: SharedWait
 }
 
 /** What came of it, and who it was about if that is known. */

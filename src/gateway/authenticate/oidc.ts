@@ -4,6 +4,7 @@ import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { CanonicalRequest } from '../../core/request.ts'
 import type { Preparation, Shared } from '../../core/settings.ts'
 import { NO_SHARED_VALUES } from '../../core/shared-values.ts'
+import { sharedWaitOf } from '../../core/shared-wait.ts'
 import {
   type AuthenticatorBody,
   badCredential,
@@ -230,10 +231,11 @@ const signInAt = ({ name }: OidcParts, request: CanonicalRequest, wish = NO_WISH
 const authenticate = async (
   parts: OidcParts,
   { value }: Presented,
-  { nowMs, request }: Circumstances,
+  { nowMs, request, signal }: Circumstances,
 ): Promise<Verification> => {
   const { name, store, ended, limits, renewal } = parts
-  const session = await store.load(value)
+  const wait = sharedWaitOf(signal)
+  const session = await store.load(value, wait)
   if (session === null) return badSession(parts, request, 'the cookie is no session of ours')
   if (isRefusal(session)) return session
   const isEnded = ended.watch(session)
@@ -246,7 +248,7 @@ const authenticate = async (
     const keep = { untilMs: dueAtMs, vouched: () => !isEnded() }
     return isRefusal(identity) ? identity : { identity, keep }
   }
-  const renewed = await renewal.renew(value, session)
+  const renewed = await renewal.renew(value, session, wait)
   if (isRefusal(renewed)) return renewed
   if (isProviderFailure(renewed)) {
     return renewed.failure === 'refused'

@@ -4,8 +4,9 @@ import type { JsonObject } from '../../core/json.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { Preparation, Settings } from '../../core/settings.ts'
 import type { SharedUses } from '../../core/shared-uses.ts'
+import { sharedWaitOf } from '../../core/shared-wait.ts'
 import { ASYMMETRIC_ALGORITHMS } from './algorithms.ts'
-import type { Prove } from './authenticator.ts'
+import type { Circumstances, Prove } from './authenticator.ts'
 import { createNonceIssuer, type NonceIssuer } from './dpop-nonce.ts'
 import { checkProof, type GoodProof, type ProofRules } from './dpop-proof.ts'
 import { type KeyBinding, keyBindingOf } from './key-binding.ts'
@@ -99,7 +100,7 @@ const proveBinding =
     return checkProof(presented, request, jkt, parts.rules, nowMs).then((proof) =>
       typeof proof === 'string'
         ? proofRefusal(parts.name, proof)
-        : useProof(proof, jkt, request.arrival ?? request.headers, parts, nowMs),
+        : useProof(proof, jkt, parts, circumstances),
     )
   }
 
@@ -109,16 +110,17 @@ const usedBy = new WeakMap<object, string>()
 const useProof = async (
   { jti, nonce, untilMs }: GoodProof,
   jkt: string,
-  arrival: object,
   { name, nonces, replays, sharedUses }: PossessionParts,
-  nowMs: number,
+  { request, nowMs, signal }: Circumstances,
 ): Promise<Refusal | null> => {
   if (nonces !== null && (nonce === null || !nonces.accepts(nonce, nowMs))) {
     return nonceRefusal(name, nonces.current(nowMs))
   }
   const use = hash('sha256', `${jkt} ${jti}`, 'base64url')
+  const arrival = request.arrival ?? request.headers
   if (usedBy.get(arrival) === use) return null
-  switch (await useOnce(use, untilMs, nowMs, replays, sharedUses)) {
+  const useElsewhere = () => sharedUses?.use('dpop', use, untilMs - nowMs, sharedWaitOf(signal)) ?? null
+  switch (await useOnce(use, untilMs, nowMs, replays, useElsewhere)) {
     case 'first':
       usedBy.set(arrival, use)
       return null
@@ -140,10 +142,10 @@ const useOnce = (
   untilMs: number,
   nowMs: number,
   replays: ReplayStore,
-  shared: SharedUses | undefined,
+  useElsewhere: () => ReturnType<SharedUses['use']>,
 ): ReplayAnswer | Promise<ReplayAnswer> => {
   const here = replays.use(use, untilMs, nowMs)
-  return here === 'used' ? here : (shared?.use('dpop', use, untilMs - nowMs) ?? here)
+  return here === 'used' ? here : (useElsewhere() ?? here)
 }
 
 const ALGS = `algs="${ASYMMETRIC_ALGORITHMS.join(' ')}"`

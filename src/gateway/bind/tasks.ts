@@ -6,6 +6,7 @@ import { isRefusal, type Refusal, type RefusalCode, refuse } from '../../core/re
 import type { Accepted, CanonicalRequest } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
 import type { SharedTasks, TaskOwner } from '../../core/shared-tasks.ts'
+import { sharedWaitOf } from '../../core/shared-wait.ts'
 import type { Stages } from '../pipeline.ts'
 
 /** How a request says which task it is part of. */
@@ -23,6 +24,7 @@ export interface Tasks {
     request: CanonicalRequest,
     route: Route,
     identity: Identity,
+    caller: () => AbortSignal,
   ) => Refusal | null | Promise<Refusal | null>
   /** Puts the task of a request into its questions, or says why it cannot be part of it. */
   readonly attach: (accepted: Accepted, identity: Identity | null, bound: Bound) => Bound | Refusal
@@ -117,7 +119,7 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
   }
 
   return {
-    claim: (request, route, identity) => {
+    claim: (request, route, identity, caller) => {
       if (shared === undefined || !request.names.includes(TASK_HEADER)) return null
       const [id = '', ...more] = headerValues(request.headers, TASK_HEADER)
       if (more.length > 0 || !TASK_ID.test(id) || tasks.has(id)) return null
@@ -126,7 +128,12 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
       // At once: when it is attached there may be room for it, and nobody has been asked whose it is.
       if (countOf(subject, nowMs) >= MOST_PER_SUBJECT) return tooMany()
       const lifeMs = route.task?.maxLifeMs ?? DEFAULT_MAX_LIFE_MS
-      const asked = shared.claim(id, { subject, beganMs: nowMs }, lifeMs + REMEMBERED_MS)
+      const asked = shared.claim(
+        id,
+        { subject, beganMs: nowMs },
+        lifeMs + REMEMBERED_MS,
+        sharedWaitOf(caller),
+      )
       return asked === null ? null : claimed(id, asked, lifeMs)
     },
     attach: (accepted, identity, bound) => {
@@ -182,8 +189,9 @@ export const claimingTasks =
   (authenticate: Stages['authenticate'], tasks: Tasks): Stages['authenticate'] =>
   (request, route, signal) => {
     const identity = authenticate(request, route, signal)
-    if (identity instanceof Promise) return identity.then((known) => claimedBy(known, request, route, tasks))
-    return claimedBy(identity, request, route, tasks)
+    if (identity instanceof Promise)
+      return identity.then((known) => claimedBy(known, request, route, tasks, signal))
+    return claimedBy(identity, request, route, tasks, signal)
   }
 
 const claimedBy = (
@@ -191,8 +199,9 @@ const claimedBy = (
   request: CanonicalRequest,
   route: Route,
   tasks: Tasks,
+  signal: () => AbortSignal,
 ): Identity | Refusal | Promise<Identity | Refusal> => {
-  const claimed = isRefusal(known) ? null : tasks.claim(request, route, known)
+  const claimed = isRefusal(known) ? null : tasks.claim(request, route, known, signal)
   return claimed instanceof Promise ? claimed.then((refusal) => refusal ?? known) : (claimed ?? known)
 }
 

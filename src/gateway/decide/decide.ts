@@ -4,6 +4,7 @@ import type { Decision } from '../../core/decision.ts'
 import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
+import { sharedWaitOf } from '../../core/shared-wait.ts'
 import type { TaskReference } from '../../core/stream.ts'
 import type { Question, Stages } from '../pipeline.ts'
 import { conclude, decisionOf } from './conclude.ts'
@@ -17,6 +18,7 @@ import type { Grant, GrantStore } from './grants/store.ts'
 import type { RevocationFeed } from './revocations/feed.ts'
 import type { Held } from './revocations/position.ts'
 import { SHADOW_WAIT_MS, withShadow } from './shadow.ts'
+import { type SharedLook, startLook } from './shared-look.ts'
 
 export interface DecideOptions {
   readonly engines: ReadonlyMap<string, Engine>
@@ -51,6 +53,7 @@ interface Case {
 }
 
 const DEFAULT_ENGINE_TIMEOUT_MS = 500
+const DEFAULT_SHARED_TIMEOUT_MS = 50
 
 const PUBLIC: Decision = Object.freeze({
   decision: 'allow',
@@ -64,6 +67,8 @@ const PUBLIC: Decision = Object.freeze({
 interface UnderWay {
   readonly flight: Flight<Decision>
   readonly asked: Case
+  /** For a grant that another gateway made; null: there is no such look. */
+  readonly look: SharedLook<Grant> | null
 }
 
 const LOST = refuse(
@@ -121,8 +126,12 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
   const mayServe = ({ expiresAtMs, facts, held }: Grant): boolean =>
     expiresAtMs > clock.nowMs() && feed.freshness() === 'fresh' && !feed.voids(facts, held)
 
-  const answerShared = async (asked: Case, signal: () => AbortSignal): Promise<Decision | Refusal> => {
-    const shared = asked.keep && (await store.getShared?.(asked.keep.id, signal()))
+  const answerShared = async (
+    asked: Case,
+    signal: () => AbortSignal,
+    look: SharedLook<Grant>,
+  ): Promise<Decision | Refusal> => {
+    const shared = await look.found
     if (!shared || !mayServe(shared)) {
       return compared(asked, settle(asked, await asked.engine.evaluate(asked.requests, signal, asked.http)))
     }
@@ -131,14 +140,22 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     return Object.freeze({ ...shared.decision, source: 'grant-shared' })
   }
 
-  const mayShare = ({ keep }: Case): boolean =>
-    store.getShared !== undefined && keep !== null && feed.freshness() === 'fresh'
+  const lookFor = (
+    { keep }: Case,
+    signal: () => AbortSignal,
+    caller: Question['signal'],
+  ): SharedLook<Grant> | null => {
+    const { getShared, sharedTimeoutMs: mostMs = DEFAULT_SHARED_TIMEOUT_MS } = store
+    if (getShared === undefined || keep === null || feed.freshness() !== 'fresh') return null
+    return startLook(getShared(keep.id, signal(), sharedWaitOf(caller)), { clock, mostMs })
+  }
 
   const answer = (
     asked: Case,
     signal: () => AbortSignal,
+    look: SharedLook<Grant> | null,
   ): Decision | Refusal | Promise<Decision | Refusal> => {
-    if (mayShare(asked)) return answerShared(asked, signal)
+    if (look !== null) return answerShared(asked, signal, look)
     const answers = asked.engine.evaluate(asked.requests, signal, asked.http)
     if (answers instanceof Promise) return answers.then((known) => compared(asked, settle(asked, known)))
     return compared(asked, settle(asked, answers))
@@ -161,9 +178,11 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
       controller ??= new AbortController()
       return controller
     }
+    const signal = (): AbortSignal => control().signal
+    const look = lookFor(asked, signal, caller)
     // What waits for those that are shared is not taken from the engine's time.
-    const sharedMs = mayShare(asked) ? (store.sharedTimeoutMs ?? 0) : 0
-    const answers = answer(asked, () => control().signal)
+    const sharedMs = look === null ? 0 : (store.sharedTimeoutMs ?? DEFAULT_SHARED_TIMEOUT_MS)
+    const answers = answer(asked, signal, look)
     if (!(answers instanceof Promise)) return answers
     const { engine, keep, shadow } = asked
     const timeoutMs = engine.timeoutMs ?? options.engineTimeoutMs ?? DEFAULT_ENGINE_TIMEOUT_MS
@@ -175,18 +194,18 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
         if (keep !== null && flights.get(keep.id)?.asked === asked) flights.delete(keep.id)
       },
     })
-    if (keep !== null) flights.set(keep.id, { flight, asked })
+    if (keep !== null) flights.set(keep.id, { flight, asked, look })
     return flight.join(caller())
   }
 
   /** What was asked before a mark that covers it answers nobody who came after that mark. */
-  const joinable = (id: string): Flight<Decision> | null => {
+  const joined = (id: string, caller: Question['signal']): Promise<Decision | Refusal> | null => {
     const underWay = flights.get(id)
     if (underWay === undefined) return null
-    const { flight, asked } = underWay
-    return feed.voids(grantFacts(id, asked.identity, asked.requests, asked.task?.id), asked.held)
-      ? null
-      : flight
+    const { flight, asked, look } = underWay
+    if (feed.voids(grantFacts(id, asked.identity, asked.requests, asked.task?.id), asked.held)) return null
+    look?.join(sharedWaitOf(caller))
+    return flight.join(caller())
   }
 
   return (question) => {
@@ -202,7 +221,7 @@ export const createDecide = (options: DecideOptions): Stages['decide'] => {
     if (id === undefined || freshness !== 'fresh') return ask(asked, question.signal, seen)
     const grant = store.get(id)
     if (grant !== undefined) return grant.decision
-    return joinable(id)?.join(question.signal()) ?? ask(asked, question.signal, seen)
+    return joined(id, question.signal) ?? ask(asked, question.signal, seen)
   }
 }
 

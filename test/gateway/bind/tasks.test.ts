@@ -19,7 +19,8 @@ test('a task of somebody else is not begun here while its owner was not asked ab
     },
   })
   assert.ok(identity !== null)
-  const claim = (id: string) => tasks.claim(requestOf(id), route, identity)
+  const claim = (id: string) =>
+    tasks.claim(requestOf(id), route, identity, () => new AbortController().signal)
   const attach = (id: string) => tasks.attach({ request: requestOf(id), route, path: {} }, identity, bound)
   for (let number = 0; number < 100; number += 1) assert.equal(await claim(`t${number}`), null)
   // Its body is still on its way, and meanwhile one of the hundred is completed.

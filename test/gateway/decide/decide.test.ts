@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { refuse } from '../../../src/core/refusals.ts'
+import { sharedWaitOf } from '../../../src/core/shared-wait.ts'
 import type { EngineAnswer } from '../../../src/gateway/decide/engines/engine.ts'
 import { createMemoryStore } from '../../../src/gateway/decide/grants/memory.ts'
 import type { Grant } from '../../../src/gateway/decide/grants/store.ts'
@@ -340,6 +341,29 @@ describe('a store that is shared', () => {
     assert.deepEqual(await second.decide(questionOf()), { ...kept.decision, source: 'grant-shared' })
     assert.equal(second.now().source, 'grant')
     assert.equal(second.asked(), 0)
+  })
+
+  it('is waited for no longer than the one request may that may least, whoever asked first', async () => {
+    const never = new Promise<undefined>(() => undefined)
+    const { decide, asked } = world({
+      store: (clock, marks) => ({
+        ...createMemoryStore({ clock, maxEntries: 100, maxBytes: 1_000_000, marks }),
+        getShared: () => never,
+        sharedTimeoutMs: 60_000,
+      }),
+    })
+    const first = decide(questionOf())
+    const patient = decide(questionOf())
+    const impatient = questionOf()
+    const wait = sharedWaitOf(impatient.signal)
+    wait.begin(0)
+    wait.end(60_000_000)
+    const decisions = await Promise.all([first, patient, decide(impatient)])
+    assert.deepEqual(
+      decisions.map((decision) => 'source' in decision && decision.source),
+      ['engine', 'engine', 'engine'],
+    )
+    assert.equal(asked(), 1)
   })
 
   it('does not decide by a grant that has ended', async () => {

@@ -77,7 +77,7 @@ const endLogin = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswere
     ...refusal,
     headers: [...(refusal.headers ?? []), ...forgotten.flatMap((cookie) => ['Set-Cookie', cookie])],
   })
-  const login = ambiguous(query) ?? (await logins.take(request, state, nowMs))
+  const login = ambiguous(query) ?? (await logins.take(request, state, nowMs, asked.wait))
   if (typeof login === 'string') {
     const detail = `${name}: ${login}`
     return refused(refuse('authenticate', 'unauthenticated', detail, { publicDetail: AGAIN }))
@@ -104,11 +104,12 @@ const ambiguous = (query: URLSearchParams): string | null => {
 /** A new session, whatever session the browser came with: that one is over. */
 const openSession = async (
   parts: OidcParts,
-  { request, nowMs }: OwnRequest,
+  asked: OwnRequest,
   { askedFor }: PendingLogin,
   tokens: Tokens,
 ) => {
   const { name, cookie, limits, toSubject, store, refreshBeforeMs } = parts
+  const { request, nowMs, wait } = asked
   const { idToken, refreshToken } = tokens
   if (idToken === null) return refuse('authenticate', 'authenticator_unavailable', `${name}: no ID token`)
   const nowSeconds = Math.floor(nowMs / 1000)
@@ -123,9 +124,9 @@ const openSession = async (
   }
   const identity = identityOf(name, session, limits, toSubject)
   if (isRefusal(identity)) return identity
-  const value = await store.save(session, null)
+  const value = await store.save(session, null, wait)
   if (typeof value !== 'string') return value
-  const { header, endings, forget } = await endSession(parts, request, nowMs, 'signed in anew')
+  const { header, endings, forget } = await endSession(parts, asked, 'signed in anew')
   const maxAgeSeconds = Math.floor((endOfUseMs(session, limits) - nowMs) / 1000)
   const setCookies = writeSessionCookie(cookie, { value, maxAgeSeconds }, header, request)
   return { identity, endings, forget, setCookies }

@@ -43,12 +43,13 @@ const hasCookie = ({ cookie }: OidcParts, request: OwnRequest['request']): boole
  *
  * A link may do it; what comes from a page of another origin may not.
  */
-const logOut = async (parts: OidcParts, { request, nowMs }: OwnRequest): Promise<OwnAnswered | Refusal> => {
+const logOut = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAnswered | Refusal> => {
+  const { request } = asked
   const { cookie, clientId, afterLogout, provider, limits, name, toSubject } = parts
   const isLink = request.method === 'GET' && !tellsWhere(request)
   const trespass = isLink ? null : crossOriginChange(request)
   if (trespass !== null) return trespass
-  const { session, unknown, header, endings, forget } = await endSession(parts, request, nowMs, 'signed out')
+  const { session, unknown, header, endings, forget } = await endSession(parts, asked, 'signed out')
   // What may go on has not ended: whoever was told so would be wrong, and without the cookie could not ask again.
   if (unknown !== undefined) return unknown
   const setCookies = writeSessionCookie(cookie, { value: '', maxAgeSeconds: 0 }, header, request)
@@ -87,7 +88,7 @@ const hearOfLogout = async (parts: OidcParts, asked: OwnRequest): Promise<OwnAns
   const part = token.sid === null ? 'sub' : 'sid'
   const value = token.sid ?? String(token.claims.sub)
   ended.add(part, value, asked.nowMs)
-  const forget = () => store.removeAll(part, value, asked.nowMs)
+  const forget = () => store.removeAll(part, value, asked.nowMs, asked.wait)
   return { identity: null, endings: [ending], forget, answer: { kind: 'done' } }
 }
 

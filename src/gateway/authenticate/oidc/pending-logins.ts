@@ -4,6 +4,7 @@ import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client'
 import type { JsonObject } from '../../../core/json.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
 import { NOTHING_SHARED, type SharedUses } from '../../../core/shared-uses.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
 import { originOfRequest } from '../same-origin.ts'
 import { cookieName, readCookies, setCookie } from '../session-cookies.ts'
 import type { LoginSecrets } from './provider.ts'
@@ -32,7 +33,12 @@ export interface PendingLogins {
    *
    * @returns a string that says why there is none.
    */
-  readonly take: (request: CanonicalRequest, state: string, nowMs: number) => Promise<PendingLogin | string>
+  readonly take: (
+    request: CanonicalRequest,
+    state: string,
+    nowMs: number,
+    wait: SharedWait,
+  ) => Promise<PendingLogin | string>
   /** Takes the cookie of a sign-in away. */
   readonly forget: (request: CanonicalRequest, state: string) => readonly string[]
 }
@@ -84,7 +90,7 @@ export const createPendingLogins = (
         ],
       }
     },
-    take: async (request, state, nowMs) => {
+    take: async (request, state, nowMs, wait) => {
       const id = idOf(state)
       const found = cookiesOf(request, prefixOf(request)).filter(([each]) => each.endsWith(`.login-${id}`))
       const [first, second] = found
@@ -98,7 +104,7 @@ export const createPendingLogins = (
       if (Math.abs(nowMs - login.startedAt * 1000) > LIFETIME_MS) return 'the sign-in took too long'
       if (used.has(state)) return 'the sign-in is over already'
       used.set(state, true)
-      const known = await shared.use('login', hash('sha256', state, 'base64url'), LIFETIME_MS)
+      const known = await shared.use('login', hash('sha256', state, 'base64url'), LIFETIME_MS, wait)
       return known === 'used' ? 'the sign-in is over already' : login
     },
     forget: (request, state) => {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../../core/clock.ts'
 import { isRefusal, type Refusal } from '../../../core/refusals.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
 import { isProviderFailure, type ProviderFailure } from './provider-failure.ts'
 import type { Refresh } from './refresh.ts'
 import { endOfUseMs, noteUseAtMs, type Session, type SessionLimits } from './session.ts'
@@ -27,9 +28,14 @@ export interface Renewal {
    * Notes that a session is in use, and refreshes its tokens when it is time.
    *
    * @param value what the browser has of it.
+   * @param wait of the request that comes with it.
    * @returns a failure only when the provider says that it is over, or does not answer and the tokens have expired.
    */
-  readonly renew: (value: string, session: Session) => Promise<Renewed | ProviderFailure | Refusal>
+  readonly renew: (
+    value: string,
+    session: Session,
+    wait: SharedWait,
+  ) => Promise<Renewed | ProviderFailure | Refusal>
 }
 
 /** For how long the answer of the provider serves those who still come with the session before it. */

@@ -1,9 +1,10 @@
 import { type Refusal, refuse } from '../../../core/refusals.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
 import { MOST_SESSION_CHARACTERS } from '../session-cookies.ts'
 import type { Sealer } from './sealing.ts'
 import { parseSession, type Session, sessionJson } from './session.ts'
 
-/** Where sessions are kept while nobody asks. */
+/** Where sessions are kept while nobody asks. `wait` is that of the request that asks; left out: of none. */
 export interface SessionStore {
   /**
    * Keeps a session.
@@ -11,11 +12,11 @@ export interface SessionStore {
    * @param before what the browser has of it now; null for a new one.
    * @returns what the browser is to have of it.
    */
-  readonly save: (session: Session, before: string | null) => Promise<string | Refusal>
+  readonly save: (session: Session, before: string | null, wait?: SharedWait) => Promise<string | Refusal>
   /** @param value what the browser has of it. @returns null when it is no session. */
-  readonly load: (value: string) => Promise<Session | null | Refusal>
+  readonly load: (value: string, wait?: SharedWait) => Promise<Session | null | Refusal>
   /** Forgets it, where anything is kept besides what the browser has. */
-  readonly remove: (value: string) => Promise<void>
+  readonly remove: (value: string, wait?: SharedWait) => Promise<void>
   /**
    * Forgets all sessions of one login at the provider, or of one person, that had begun by then. Never rejects.
    *
@@ -23,7 +24,7 @@ export interface SessionStore {
    *
    * @param atMs milliseconds since the epoch.
    */
-  readonly removeAll: (part: 'sid' | 'sub', value: string, atMs: number) => Promise<void>
+  readonly removeAll: (part: 'sid' | 'sub', value: string, atMs: number, wait?: SharedWait) => Promise<void>
 }
 
 /** Keeps sessions in the browser itself, sealed. */

@@ -5,6 +5,7 @@ import type { Log } from '../../../core/log.ts'
 import { type Refusal, refuse } from '../../../core/refusals.ts'
 import type { CanonicalRequest } from '../../../core/request.ts'
 import type { SharedUses } from '../../../core/shared-uses.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
 import type { Transmitter } from './config.ts'
 import { createEventTokens, type EventToken, type SetError } from './event-token.ts'
 import { eventOf, partsOf, STREAM_UPDATED, VERIFICATION } from './events.ts'
@@ -29,8 +30,8 @@ export interface SignalsOptions {
 }
 
 export interface SeenTokens {
-  readonly has: (key: string) => Promise<boolean>
-  readonly add: (key: string) => Promise<void>
+  readonly has: (key: string, wait: SharedWait) => Promise<boolean>
+  readonly add: (key: string, wait: SharedWait) => Promise<void>
 }
 
 const MOST_SEEN = 100_000
@@ -46,10 +47,11 @@ const REMEMBERED_MS = 7 * 24 * 60 * 60 * 1000
 export const createSeenTokens = (shared: SharedUses): SeenTokens => {
   const seen = new LRUCache<string, true>({ max: MOST_SEEN })
   return {
-    has: async (key) => seen.has(key) || (await shared.wasUsed('signal', digest(key).toString('base64url'))),
-    add: (key) => {
+    has: async (key, wait) =>
+      seen.has(key) || (await shared.wasUsed('signal', digest(key).toString('base64url'), wait)),
+    add: (key, wait) => {
       seen.set(key, true)
-      return shared.remember('signal', digest(key).toString('base64url'), REMEMBERED_MS)
+      return shared.remember('signal', digest(key).toString('base64url'), REMEMBERED_MS, wait)
     },
   }
 }
@@ -59,6 +61,7 @@ export type ReceiveSignal = (
   request: CanonicalRequest,
   body: Buffer,
   nowMs: number,
+  wait: SharedWait,
 ) => Promise<Refusal | null>
 
 /**
@@ -72,7 +75,7 @@ export type ReceiveSignal = (
 export const createSignals = (options: SignalsOptions): ReceiveSignal => {
   const { transmitters, seen, log } = options
   const verify = createEventTokens(transmitters)
-  return async (request, body, nowMs) => {
+  return async (request, body, nowMs, wait) => {
     const [type = ''] = headerValues(request.headers, 'content-type')
     if (!/^application\/secevent\+jwt(?:\s*;|$)/i.test(type)) {
       return badRequest({ err: 'invalid_request', description: 'expected application/secevent+jwt' })
@@ -82,10 +85,10 @@ export const createSignals = (options: SignalsOptions): ReceiveSignal => {
     if ('unreachable' in token) return refuse('authenticate', 'authenticator_unavailable', token.unreachable)
     if (!isAuthorized(request, token.transmitter)) return UNAUTHORIZED
     const key = JSON.stringify([token.transmitter.name, token.jti])
-    if (await seen.has(key)) return null
+    if (await seen.has(key, wait)) return null
     const failed = await apply(token, options)
     if (failed !== null) return failed
-    await seen.add(key)
+    await seen.add(key, wait)
     log.info({ transmitter: token.transmitter.name, jti: token.jti }, 'an event token was taken')
     return null
   }

@@ -1,13 +1,19 @@
 import type { Clock } from '../../../core/clock.ts'
 import type { Decision } from '../../../core/decision.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
+import { isRedisFailure } from '../redis/failure.ts'
 import type { RedisLink } from '../redis/link.ts'
 import type { Mac } from '../redis/mac.ts'
 import type { FindShared, Grant, IndexKind, SharedFilter, SharedStats } from './store.ts'
 
 /** Grants that other gateways made, and that they find here. */
 export interface SharedGrants {
-  /** Undefined also when Redis does not answer in time, or what it has is not from a gateway. Never rejects. */
-  readonly get: (id: string) => Promise<Grant | undefined>
+  /**
+   * Undefined also when Redis does not answer in time, or what it has is not from a gateway. Never rejects.
+   *
+   * @param wait of the request that asks; left out: of none.
+   */
+  readonly get: (id: string, wait?: SharedWait) => Promise<Grant | undefined>
   /** Waits for nothing. What cannot be kept is not. */
   readonly put: (grant: Grant) => void
   /**
@@ -64,7 +70,12 @@ export const createRedisGrants = (options: {
       const value = await work()
       failuresInRow = 0
       return value
-    } catch {
+    } catch (error) {
+      // That says nothing of the Redis.
+      if (isRedisFailure(error, 'REDIS_WAIT_OVER')) {
+        stats.skipped += 1
+        return undefined
+      }
       stats.failures += 1
       failuresInRow += 1
       if (failuresInRow >= FAILURES_TO_OPEN) openUntilUs = clock.monotonicUs() + OPEN_MS * 1000
@@ -78,8 +89,8 @@ export const createRedisGrants = (options: {
   const indexOf = (kind: IndexKind, name: string): string =>
     `${keyPrefix}i:${kind}:${mac.sign('index', name)}`
 
-  const fetched = async (id: string): Promise<Grant | undefined> => {
-    const [text, leftMs] = await link.batch([
+  const fetched = async (id: string, wait?: SharedWait): Promise<Grant | undefined> => {
+    const [text, leftMs] = await link.within(wait).batch([
       ['GET', keyOf(id)],
       ['PTTL', keyOf(id)],
     ])
@@ -107,9 +118,9 @@ export const createRedisGrants = (options: {
   }
 
   return {
-    get: async (id) => {
+    get: async (id, wait) => {
       const failures = stats.failures + stats.skipped
-      const grant = await guarded(() => fetched(id))
+      const grant = await guarded(() => fetched(id, wait))
       if (grant !== undefined) stats.hits += 1
       else if (stats.failures + stats.skipped === failures) stats.misses += 1
       return grant

@@ -1,4 +1,5 @@
 import type { Decision } from '../../../core/decision.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
 import type { GrantFacts } from '../revocations/mark-table.ts'
 import type { Held } from '../revocations/position.ts'
 
@@ -72,8 +73,8 @@ export interface GrantStore {
    * A live grant that another process made; asked when `get` has none, before the engine is.
    * A store that cannot be reached has none. Not there when nothing is shared.
    */
-  readonly getShared?: (id: string, signal: AbortSignal) => Promise<Grant | undefined>
-  /** The longest that `getShared` takes. */
+  readonly getShared?: (id: string, signal: AbortSignal, wait: SharedWait) => Promise<Grant | undefined>
+  /** The longest that `getShared` takes, and that one request waits for all that is shared; default 50. */
   readonly sharedTimeoutMs?: number
   /** Keeps one here that the others have already. */
   readonly keep?: (grant: Grant) => void

@@ -13,7 +13,7 @@ export const createTwoTiers = (
     shared.put(grant)
   },
   keep: memory.put,
-  getShared: (id) => shared.get(id),
+  getShared: (id, _signal, wait) => shared.get(id, wait),
   sharedTimeoutMs,
   ...(swapContext === undefined ? {} : { swapContext }),
   findShared: shared.find,

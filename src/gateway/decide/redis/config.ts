@@ -51,7 +51,7 @@ export const redisField = (s: Settings) =>
     commandTimeout: s
       .duration({ minMs: 5, maxMs: 5_000 })
       .prefault('50ms')
-      .describe('How long a request may wait for Redis, default 50ms.'),
+      .describe('How long a request may wait for Redis with all that it asks there, default 50ms.'),
     minReplicas: z
       .int()
       .min(0)

@@ -1,62 +1,133 @@
 import { Cluster, Redis } from 'ioredis'
+import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
+import type { SharedWait } from '../../../core/shared-wait.ts'
+import { addressOf, isRefusedByRedis, type RedisFailure, reasonCodeOf, redisFailure } from './failure.ts'
 import type { RedisSettings } from './settings.ts'
 
 export type Argument = string | number | Buffer
 
-/** A connection, or several of a cluster, by which commands go to the primary. */
-export interface RedisLink {
-  /** Rejects when there is no connection, when Redis says no, and at the deadline. Never waits for a connection. */
+export interface RedisCommands {
+  /** Rejects by a `RedisFailure`: without a connection, when Redis says no, and at the deadline. Never waits for a connection. */
   readonly call: (command: string, ...args: readonly Argument[]) => Promise<unknown>
   /** The same for commands that go together; all keys are in one slot. */
   readonly batch: (commands: readonly (readonly [string, ...Argument[]])[]) => Promise<readonly unknown[]>
+}
+
+/** A connection, or several of a cluster, by which commands go to the primary. */
+export interface RedisLink extends RedisCommands {
+  /**
+   * The same, on which one request waits: all its commands have the deadline of one together, on whatever links they
+   * are. Left out: nobody's. What comes when nothing is left is not sent.
+   */
+  readonly within: (wait: SharedWait | undefined) => RedisCommands
   readonly close: () => void
 }
 
 /** One that never came back would otherwise be waited for by the system's own, much longer times. */
 const SOCKET_TIMEOUT_MS = 10_000
 const CONNECT_TIMEOUT_MS = 2_000
+const OWN_SLACK_MS = 250
 const RECONNECT_MS = { first: 50, most: 1_000 }
 
-/** @param timeoutMs of each command. */
+/** @param timeoutMs of each command, and of all together on which one request waits. */
 export const createRedisLink = (
   settings: RedisSettings,
-  options: { readonly timeoutMs: number; readonly name: string; readonly log: Log },
+  options: {
+    readonly timeoutMs: number
+    readonly name: string
+    readonly log: Log
+    readonly clock: Pick<Clock, 'monotonicUs'>
+  },
 ): RedisLink => {
-  const { log, name, timeoutMs } = options
+  const { log, name, timeoutMs, clock } = options
   const client = connect(settings, timeoutMs, name)
-  // One that is sent on to other nodes of a cluster has the deadline at each of them.
-  const inTime = <T>(work: Promise<T>): Promise<T> =>
-    settings.place.kind === 'cluster' ? within(work, timeoutMs) : work
-  let told = false
-  client.on('error', (error: Error) => {
-    if (told) return
-    told = true
-    log.warn({ connection: name, code: Reflect.get(error, 'code') ?? error.name }, 'Redis cannot be reached')
+  const told = tellOf(client, name, log)
+  const at = addressOf(settings.place)
+
+  /** In our words, and without what the client's own error holds: the command, and with it what was sent. */
+  const failureOf = (error: unknown, ms: number): RedisFailure => {
+    if (error === LATE)
+      return redisFailure('REDIS_TIMEOUT', `Redis at ${at} has not answered within ${ms} ms`)
+    if (isRefusedByRedis(error)) return redisFailure('REDIS_REFUSED', error.message)
+    const why = told()
+    return redisFailure(
+      'REDIS_UNREACHABLE',
+      `Redis is not reachable at ${at}${why === '' ? '' : ` (${why})`}`,
+    )
+  }
+
+  const inTime = async <T>(start: () => Promise<T>, ms: number): Promise<T> => {
+    try {
+      return await before(start(), ms)
+    } catch (error) {
+      throw failureOf(error, ms)
+    }
+  }
+
+  const counted = async <T>(start: () => Promise<T>, wait: SharedWait): Promise<T> => {
+    const nowUs = clock.monotonicUs()
+    const leftMs = wait.leftMs(timeoutMs, nowUs)
+    if (leftMs === 0)
+      throw redisFailure('REDIS_WAIT_OVER', `the request has waited ${timeoutMs} ms for Redis already`)
+    wait.begin(nowUs)
+    try {
+      return await inTime(start, leftMs)
+    } finally {
+      wait.end(clock.monotonicUs())
+    }
+  }
+
+  const commands = (run: <T>(start: () => Promise<T>) => Promise<T>): RedisCommands => ({
+    call: (command, ...args) => run(() => client.call(command, ...args.map(String))),
+    batch: (batched) => run(() => pipelined(client, batched)),
   })
-  client.on('ready', () => {
-    if (told) log.info({ connection: name }, 'Redis can be reached again')
-    told = false
-  })
+
   return {
-    call: (command, ...args) => inTime(client.call(command, ...args.map(String))),
-    batch: async (commands) => {
-      const pipeline = client.pipeline(
-        commands.map(([command, ...args]) => [command.toLowerCase(), ...args.map(String)]),
-      )
-      const replies = await inTime(pipeline.exec())
-      return (replies ?? []).map(([error, reply]) => {
-        if (error !== null) throw error
-        return reply
-      })
-    },
+    ...commands((start) => inTime(start, timeoutMs)),
+    within: (wait) =>
+      commands((start) => (wait === undefined ? inTime(start, timeoutMs) : counted(start, wait))),
     close: () => client.disconnect(),
   }
 }
 
-const within = <T>(work: Promise<T>, timeoutMs: number): Promise<T> =>
+const pipelined = async (
+  client: Redis | Cluster,
+  commands: readonly (readonly [string, ...Argument[]])[],
+): Promise<readonly unknown[]> => {
+  const pipeline = client.pipeline(
+    commands.map(([command, ...args]) => [command.toLowerCase(), ...args.map(String)]),
+  )
+  const replies = await pipeline.exec()
+  return (replies ?? []).map(([error, reply]) => {
+    if (error !== null) throw error
+    return reply
+  })
+}
+
+/** Logs once that it cannot be reached, and once that it can again. @returns why it cannot, as a code; empty: unknown. */
+const tellOf = (client: Redis | Cluster, name: string, log: Log): (() => string) => {
+  let told = false
+  let why = ''
+  client.on('error', (error: Error) => {
+    why = reasonCodeOf(error)
+    if (told) return
+    told = true
+    log.warn({ connection: name, code: why === '' ? error.name : why }, 'Redis cannot be reached')
+  })
+  client.on('ready', () => {
+    if (told) log.info({ connection: name }, 'Redis can be reached again')
+    told = false
+    why = ''
+  })
+  return () => why
+}
+
+const LATE = Symbol('no answer in time')
+
+const before = <T>(work: Promise<T>, ms: number): Promise<T> =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs)
+    const timer = setTimeout(() => reject(LATE), ms)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 
@@ -72,7 +143,8 @@ const connect = (settings: RedisSettings, timeoutMs: number, name: string): Redi
     protocol: 2 as const,
     connectionName: `sallyport-${name}`,
     disableClientInfo: true,
-    commandTimeout: timeoutMs,
+    // Of what the client asks by itself, and after ours, which tells what was late.
+    commandTimeout: timeoutMs + OWN_SLACK_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
     maxRetriesPerRequest: 0,

@@ -23,7 +23,7 @@ export interface RedisSettings {
   readonly tls: { readonly ca: string | null } | null
   /** In front of every key, with the version of what is kept there. */
   readonly keyPrefix: string
-  /** Of each command on which a request may wait. */
+  /** Of all together that one request waits for. */
   readonly commandTimeoutMs: number
   /** Redis replicas that must have acknowledged before something counts as written. */
   readonly minReplicas: number

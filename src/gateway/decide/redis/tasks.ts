@@ -27,16 +27,16 @@ export const createRedisTasks = ({
   keyPrefix,
   mac,
 }: {
-  readonly link: Pick<RedisLink, 'call'>
+  readonly link: Pick<RedisLink, 'within'>
   readonly keyPrefix: string
   readonly mac: Mac
 }): RedisTasks => ({
-  claim: async (id, { subject, beganMs }, forMs) => {
+  claim: async (id, { subject, beganMs }, forMs, wait) => {
     const text = JSON.stringify([subject, Math.floor(beganMs)])
     const value = `${mac.sign(`task ${id}`, text)}.${text}`
     const key = `${keyPrefix}t:${mac.sign('name of a task', id)}`
     try {
-      const reply = await link.call('EVAL', CLAIM, 1, key, value, Math.max(1, Math.ceil(forMs)))
+      const reply = await link.within(wait).call('EVAL', CLAIM, 1, key, value, Math.max(1, Math.ceil(forMs)))
       return typeof reply === 'string' ? ownerIn(reply, id, mac) : 'unavailable'
     } catch {
       return 'unavailable'

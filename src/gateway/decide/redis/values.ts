@@ -30,7 +30,7 @@ export const createRedisValues = ({
   link,
   keyPrefix,
 }: {
-  readonly link: Pick<RedisLink, 'call'>
+  readonly link: Pick<RedisLink, 'within' | 'call'>
   readonly keyPrefix: string
 }): SharedValues => {
   const keyOf = (kind: string, key: string): string => `${keyPrefix}v:${kind}:${key}`
@@ -38,44 +38,54 @@ export const createRedisValues = ({
   const claimOf = (kind: string, key: string): string => `${keyPrefix}c:${kind}:${key}`
   const lifeOf = (forMs: number): number => Math.max(1, Math.ceil(forMs))
   return {
-    read: async (kind, key) => {
+    read: async (kind, key, wait) => {
       try {
-        const reply = await link.call('GET', keyOf(kind, key))
+        const reply = await link.within(wait).call('GET', keyOf(kind, key))
         return reply === null || typeof reply === 'string' ? { value: reply } : 'unavailable'
       } catch {
         return 'unavailable'
       }
     },
-    write: async ({ kind, key, value, forMs }, how) => {
+    write: async ({ kind, key, value, forMs }, how, wait) => {
       const condition = how === 'new' ? 'NX' : 'XX'
       try {
-        const reply = await link.call('SET', keyOf(kind, key), value, condition, 'PX', lifeOf(forMs))
+        const reply = await link
+          .within(wait)
+          .call('SET', keyOf(kind, key), value, condition, 'PX', lifeOf(forMs))
         return reply === 'OK' ? 'written' : reply === null ? 'absent' : 'unavailable'
       } catch {
         return 'unavailable'
       }
     },
-    note: (kind, key, member, forMs) =>
-      link.call('EVAL', NOTE, 1, collectionOf(kind, key), member, lifeOf(forMs), MOST_MEMBERS).then(
-        () => true,
-        () => false,
-      ),
-    members: async (kind, key) => {
+    note: (kind, key, member, forMs, wait) =>
+      link
+        .within(wait)
+        .call('EVAL', NOTE, 1, collectionOf(kind, key), member, lifeOf(forMs), MOST_MEMBERS)
+        .then(
+          () => true,
+          () => false,
+        ),
+    members: async (kind, key, wait) => {
       try {
-        const reply = await link.call('EVAL', MEMBERS, 1, collectionOf(kind, key))
+        const reply = await link.within(wait).call('EVAL', MEMBERS, 1, collectionOf(kind, key))
         return Array.isArray(reply) ? reply.map(String) : 'unavailable'
       } catch {
         return 'unavailable'
       }
     },
-    remove: (kind, key) =>
-      link.call('DEL', keyOf(kind, key)).then(
-        () => true,
-        () => false,
-      ),
-    claim: async (kind, key, owner, forMs) => {
+    remove: (kind, key, wait) =>
+      link
+        .within(wait)
+        .call('DEL', keyOf(kind, key))
+        .then(
+          () => true,
+          () => false,
+        ),
+    claim: async (kind, key, owner, forMs, wait) => {
       try {
-        const reply = await link.call('SET', claimOf(kind, key), owner, 'NX', 'PX', lifeOf(forMs))
+        const reply = await link
+          .within(wait)
+          .call('SET', claimOf(kind, key), owner, 'NX', 'PX', lifeOf(forMs))
         return reply === 'OK' ? 'mine' : reply === null ? 'taken' : 'unavailable'
       } catch {
         // It may be taken all the same, and ends by itself.

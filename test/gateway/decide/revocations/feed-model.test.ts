@@ -6,7 +6,7 @@ import { createDecide } from '../../../../src/gateway/decide/decide.ts'
 import { createMemoryStore } from '../../../../src/gateway/decide/grants/memory.ts'
 import { createRedisGrants } from '../../../../src/gateway/decide/grants/redis-grants.ts'
 import { createTwoTiers } from '../../../../src/gateway/decide/grants/two-tiers.ts'
-import type { RedisLink } from '../../../../src/gateway/decide/redis/link.ts'
+import type { RedisCommands, RedisLink } from '../../../../src/gateway/decide/redis/link.ts'
 import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
 import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
 import { questionOf } from '../decide-world.ts'
@@ -75,9 +75,13 @@ const createModel = (redis: RedisServer, links: readonly RedisLink[], random: ()
     const clock = clocks[index]
     if (link === undefined || clock === undefined) throw new Error('no such gateway')
     const cut = async (): Promise<never> => Promise.reject(new Error('cut off'))
+    const through = (commands: RedisCommands): RedisCommands => ({
+      call: (...args) => (modelled.isCutOff ? cut() : commands.call(...args)),
+      batch: (batched) => (modelled.isCutOff ? cut() : commands.batch(batched)),
+    })
     const own: RedisLink = {
-      call: (...args) => (modelled.isCutOff ? cut() : link.call(...args)),
-      batch: (commands) => (modelled.isCutOff ? cut() : link.batch(commands)),
+      ...through(link),
+      within: (wait) => through(link.within(wait)),
       close: () => undefined,
     }
     const replica = replicaOf(own, { clock, maxStaleMs: MAX_STALE_MS, pause: async () => undefined })

@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { systemClock } from '../../../../src/core/clock.ts'
 import type { Log } from '../../../../src/core/log.ts'
 import { secret } from '../../../../src/core/secret.ts'
 import { createRedisLink, type RedisLink } from '../../../../src/gateway/decide/redis/link.ts'
@@ -65,7 +66,12 @@ export const linkTo = async (
   timeoutMs = 10_000,
   more: Partial<RedisSettings> = {},
 ): Promise<RedisLink> => {
-  const link = createRedisLink(settingsOf(port, more), { timeoutMs, name: 'test', log: NO_LOG })
+  const link = createRedisLink(settingsOf(port, more), {
+    timeoutMs,
+    name: 'test',
+    log: NO_LOG,
+    clock: systemClock,
+  })
   t.after(link.close)
   await reachable(link)
   return link
