@@ -3,10 +3,11 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { Argument, RedisLink } from '../redis/link.ts'
 import type { Mac } from '../redis/mac.ts'
+import { addEntries } from './add-entries.ts'
 import { type Beat, createBeatReader } from './beat.ts'
 import type { FeedStatus, Freshness, NotPublished, OnPublished, Published, RevocationFeed } from './feed.ts'
-import { type FeedEntry, idOf, type PlacedEntry, readEntries, writtenEntry } from './feed-entry.ts'
-import { ADD, BEAT } from './feed-scripts.ts'
+import { type FeedEntry, idOf, type PlacedEntry, readEntries } from './feed-entry.ts'
+import { BEAT } from './feed-scripts.ts'
 import { createListeners } from './listeners.ts'
 import { markOf } from './local-feed.ts'
 import { type Mark, mostMarks } from './mark.ts'
@@ -55,6 +56,8 @@ export interface RedisFeed extends RevocationFeed {
 }
 
 const PAGE = 1000
+/** Some 200 kB, and far from the deadline of a command. */
+const ADDED_TOGETHER = 100
 const APPLIED_WAITS = { times: 20, ms: 25 }
 /** Before an entry that may be in the feed is added again, which does nothing if it is. */
 const ADD_AGAIN_MS = 100
@@ -69,6 +72,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   const { clock, log, link, mac, maxStaleMs, minReplicas, keyPrefix } = options
   const key = (name: string): string => `${keyPrefix}{feed}:${name}`
   const keys = { meta: key('meta'), marks: key('marks'), ids: key('ids'), replicas: key('replicas') }
+  const place = { link, keys, mac }
   const self = randomBytes(9).toString('base64url')
   let epoch = `none-${self}`
   let position: Position = START
@@ -146,11 +150,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   }
 
   const add = async (entry: FeedEntry, most = options.maxMarks): Promise<Position | 'full'> => {
-    const args = [...writtenEntry(entry, mac), String(most)]
-    const commands: [string, ...Argument[]][] = [['EVAL', ADD, 3, keys.meta, keys.marks, keys.ids, ...args]]
-    const [reply] = await link.batch(commands)
-    if (typeof reply !== 'string') throw new Error('a reply that is no position')
-    return reply === 'full' ? 'full' : reply
+    const [at = 'full'] = await addEntries(place, [entry], () => most)
+    return at
   }
 
   const addSurely = (entry: FeedEntry, most?: number): Promise<Position | 'full'> =>
@@ -236,10 +237,12 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     // Before, since a mark that cannot be published may come meanwhile.
     mustRepublish = false
     try {
-      for (const mark of table.marks()) {
-        if (inFeed.has(mark.id) || mark.expiresAtMs <= nowMs()) continue
-        if ((await add({ mark }, mostMarks(mark, options.maxMarks))) === 'full')
-          log.error({ mark: mark.id }, 'the revocation feed is full')
+      const missing = table.marks().filter(({ id, expiresAtMs }) => !inFeed.has(id) && expiresAtMs > nowMs())
+      for (let from = 0; from < missing.length; from += ADDED_TOGETHER) {
+        const some = missing.slice(from, from + ADDED_TOGETHER).map((mark) => ({ mark }))
+        const places = await addEntries(place, some, ({ mark }) => mostMarks(mark, options.maxMarks))
+        const full = some.filter((_, index) => places[index] === 'full')
+        for (const { mark } of full) log.error({ mark: mark.id }, 'the revocation feed is full')
       }
       // What was added has a position now, which voids what was decided before it.
       await readOn()

@@ -246,6 +246,54 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     )
   })
 
+  test('many marks that came while Redis was away are published together, each once and in their order', async (t) => {
+    const redis = await redisFor(t)
+    const real = await linkTo(t, redis.port)
+    const b = replicaOf(await linkTo(t, redis.port))
+    let isAway = false
+    let cutAfter = Number.POSITIVE_INFINITY
+    const sent: number[] = []
+    const a = replicaOf({
+      ...real,
+      batch: async (commands) => {
+        if (isAway) throw new Error('away')
+        if (commands[0]?.[2] !== 3) return real.batch(commands)
+        sent.push(commands.length)
+        const some = commands.slice(0, cutAfter)
+        const answers = await real.batch(some)
+        if (some.length === commands.length) return answers
+        throw new Error('cut off in between')
+      },
+    })
+    for (const { feed } of [a, b]) assert.equal(await feed.beat(), null)
+    isAway = true
+    const held = b.feed.position()
+    const reasons = Array.from({ length: 250 }, (_, number) => `reason ${number}`)
+    for (const reason of reasons) {
+      a.clock.pass(1)
+      assert.ok('mark' in (await a.feed.publish({ ...DRAFT, reason }, true)))
+    }
+    isAway = false
+    cutAfter = 30
+    assert.notEqual(await a.feed.beat(), null)
+    assert.deepEqual(sent, [100])
+    cutAfter = Number.POSITIVE_INFINITY
+    for (const { feed } of [a, b]) assert.equal(await feed.beat(), null)
+    // What was heard to be in the feed is not sent again.
+    assert.deepEqual(sent, [100, 100, 100, 20])
+    const entries = await redis.admin.xrange(`${PREFIX}{feed}:marks`, '-', '+')
+    assert.deepEqual(
+      entries.map(([, fields]) => JSON.parse(fields[3] ?? '').mark.reason),
+      reasons,
+    )
+    assert.deepEqual(
+      b.feed.list().map(({ reason }) => reason),
+      reasons,
+    )
+    assert.equal(b.feed.voids(FACTS, held), true)
+    assert.equal(a.feed.position(), b.feed.position())
+  })
+
   test('what somebody without the key writes into the feed or takes from it lets nobody in', async (t) => {
     const redis = await redisFor(t)
     const [a] = await replicasOf(t, redis, 1)
