@@ -52,7 +52,7 @@ export const createPreparation = (
   source: YamlSource,
   entry: Problem['path'],
 ): EntryPreparation => {
-  const { clock, log, share, sharedUses, sharedValues, worker, files, whileWanted } = loading
+  const { clock, log, share, sharedUses, sharedValues, worker, workers, files, whileWanted } = loading
   const report = below(source, entry)
   const reportFinding = loading.report
   const nameOf = (path: string): string => JSON.stringify(relative(dirname(source.file), path))
@@ -100,6 +100,7 @@ export const createPreparation = (
     sharedUses,
     sharedValues,
     worker,
+    workers,
     whileWanted,
     report,
     reportFinding,

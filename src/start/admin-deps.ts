@@ -2,9 +2,10 @@ import type { AdminDeps, ConfigStatus, EngineState, Exposition } from '../admin/
 import { createDecisionArchive, type DecisionFile } from '../admin/decisions/decision-archive.ts'
 import { createExposition, type MetricsSources } from '../admin/metrics/exposition.ts'
 import type { RevocationFeed } from '../gateway/decide/revocations/feed.ts'
+import type { Sink } from '../gateway/record/sinks/sink.ts'
 import type { Generation } from './generation.ts'
 import type { StartOptions } from './options.ts'
-import { replayOwnLog } from './replay/replay-own-log.ts'
+import { replayOwnLogs } from './replay/replay-own-logs.ts'
 import { redactionOf, type Telemetry } from './telemetry.ts'
 
 /** What there is to see; each is asked for again whenever somebody looks. */
@@ -37,8 +38,7 @@ export const createAdminDeps = (
     explainPast: (record) => generation().explainPast(record),
     replay: (asked, signal) => {
       const running = generation()
-      const path = fileOf(running)?.path ?? null
-      return replayOwnLog(asked, path, running.configuration, options, signal)
+      return replayOwnLogs(asked, logsOf(running), running.configuration, options, signal)
     },
     ring,
     archive: createDecisionArchive({ ring, file: () => fileOf(generation()) }),
@@ -91,9 +91,17 @@ const onFirstUse = (sources: MetricsSources): Exposition => {
   }
 }
 
+const readable = ({ sinks }: Generation): Sink | undefined => sinks.find(({ file }) => file !== undefined)
+
+/** The first log that can be read back, as each worker writes it. */
+const logsOf = (generation: Generation): readonly string[] => {
+  const { file, filesOfWorkers } = readable(generation) ?? {}
+  return file === undefined ? [] : [...new Set(filesOfWorkers ?? [file])]
+}
+
 /** The first log that can be read back: what its own sink has redacted in it is redacted already. */
-const fileOf = ({ sinks }: Generation): DecisionFile | null => {
-  const sink = sinks.find(({ file }) => file !== undefined)
+const fileOf = (generation: Generation): DecisionFile | null => {
+  const sink = readable(generation)
   if (sink?.file === undefined) return null
-  return { path: sink.file, redact: redactionOf(sinks.filter((other) => other !== sink)) }
+  return { path: sink.file, redact: redactionOf(generation.sinks.filter((other) => other !== sink)) }
 }

@@ -14,7 +14,7 @@ import {
 import { rawRequest } from '../support/raw-http.ts'
 import { get, type WorldChanges, world } from './live-world.ts'
 
-const ADMIN_TOKEN = 'the-token-of-this-test'
+export const ADMIN_TOKEN = 'the-token-of-this-test'
 
 export interface AdminReply {
   readonly status: number

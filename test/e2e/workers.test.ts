@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ import { verifyLogs } from '../../src/gateway/record/verify.ts'
 import { layOut } from '../support/gateway.ts'
 import { rawRequest } from '../support/raw-http.ts'
 import { get, policy } from './live-world.ts'
-import { type AdminReply, startWorkers, until, workersFiles } from './workers-world.ts'
+import { ADMIN_TOKEN, type AdminReply, startWorkers, until, workersFiles } from './workers-world.ts'
 
 const BIN = fileURLToPath(new URL('../../../bin/sallyport', import.meta.url))
 
@@ -104,6 +104,40 @@ test('decisions of all workers come by one stream of events', async (t) => {
     .map(({ id }) => id)
   while (!ids.every((id) => text.includes(`id: ${id}\n`))) text += (await reader.read()).value
   await reader.cancel()
+})
+
+test('a draft is tried on what all workers have recorded', async (t) => {
+  const world = await startWorkers(t, 2)
+  await world.statuses('/things/one')
+  await world.statuses('/things/two')
+  const replay = async (body: object) => {
+    const { status, json } = await world.ask('/v1/replay', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    assert.equal(status, 200)
+    return json ?? {}
+  }
+  const recorded = world.records()
+  const idsOf = (decision: string): readonly string[] =>
+    recorded
+      .flat()
+      .filter((record) => record.decision === decision)
+      .map(({ id }) => String(id))
+      .sort()
+  assert.ok(recorded.every((each) => each.length >= 2))
+  const answer = await replay({ files: { '../policies/main.cedar': policy('two') } })
+  assert.deepEqual([answer.newlyAllowed, answer.newlyDenied], [idsOf('deny'), idsOf('allow')])
+  assert.equal(answer.records, recorded.flat().length)
+  assert.equal(
+    answer.bytes,
+    world.logs.reduce((sum, log) => sum + statSync(log).size, 0),
+  )
+  // Of less than all, something of each.
+  const bytes = Math.max(...world.logs.map((log) => Math.ceil(statSync(log).size * 1.5)))
+  const some = Object(await replay({ bytes })).unchanged as readonly string[]
+  for (const each of recorded) assert.ok(each.some(({ id }) => some.includes(String(id))))
 })
 
 test('several workers without a key that they share are a mistake', (t) => {

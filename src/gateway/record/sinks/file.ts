@@ -38,10 +38,17 @@ const fileConfig = (s: Settings) =>
 export const file = defineSink({
   type: 'file',
   config: fileConfig,
-  prepare: (name, config, { clock, log, worker = null }) => {
+  prepare: (name, config, { clock, log, worker = null, workers = 1 }) => {
     const { chain, fsync, rotate } = config
     const path = pathOfWriter(config.path, worker)
-    const open = () => createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log })
+    const filesOfWorkers =
+      worker === null
+        ? {}
+        : { filesOfWorkers: Array.from({ length: workers }, (_, index) => pathOfWriter(config.path, index)) }
+    const open = () => ({
+      ...createFileSink({ name, path, chain, fsync, ...(rotate && { rotate }), clock, log }),
+      ...filesOfWorkers,
+    })
     return Object.assign(open, { log: config.path })
   },
 })

@@ -25,6 +25,8 @@ export interface BareSink {
   readonly flush?: (signal: AbortSignal) => Promise<void>
   /** The file of lines that is written now, to be read back; only for sinks that write one. */
   readonly file?: string
+  /** That of each of several workers, also of those that have not begun theirs; left out: there is but one. */
+  readonly filesOfWorkers?: readonly string[]
   /** The ends of the chains that this sink writes; only for sinks that chain. */
   readonly heads?: () => readonly ChainEnd[]
   /** What became of records after they were kept; only for sinks that send them on. */
