@@ -1,8 +1,11 @@
 // Callers that hold on to the gateway, as a program of its own; says `ready` when all are there.
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const [port = '', host = '', idle = '2000', slow = '300'] = process.argv.slice(2)
 const DRIP_MS = 1000
+// Callers who have nothing to do with each other do not come, drip, and are not cut, in step.
+const ARRIVAL_MS = 10_000
 
 type Manner = (socket: Socket) => () => void
 
@@ -29,7 +32,6 @@ const slowRead: Manner = (socket) => {
   return nothing
 }
 
-const drips = new Map<Socket, () => void>()
 let number = 0
 
 /** A caller that comes back when it is cut; each from another address, as far as loopback has them. */
@@ -38,18 +40,19 @@ const hold = (manner: Manner): Promise<void> =>
     number += 1
     const localAddress = `127.0.${1 + (number % 200)}.${1 + (Math.floor(number / 200) % 200)}`
     const socket = connect({ port: Number(port), host: '127.0.0.1', localAddress }, () => {
-      drips.set(socket, manner(socket))
+      const drip = setInterval(manner(socket), DRIP_MS)
+      socket.once('close', () => clearInterval(drip))
       resolve()
     })
     socket.on('error', nothing)
-    socket.on('close', () => {
-      drips.delete(socket)
-      setTimeout(() => void hold(manner), 100)
-    })
+    socket.once('close', () => setTimeout(() => void hold(manner), 100))
   })
 
-const many = (count: string, manner: Manner): Promise<void>[] =>
-  Array.from({ length: Number(count) }, () => hold(manner))
+const many = (count: string, manner: Manner): readonly Promise<void>[] =>
+  Array.from({ length: Number(count) }, async (_, at) => {
+    await delay((at * ARRIVAL_MS) / Number(count))
+    await hold(manner)
+  })
 
 await Promise.all([
   ...many(idle, idles),
@@ -57,7 +60,4 @@ await Promise.all([
   ...many(slow, slowBody),
   ...many(slow, slowRead),
 ])
-setInterval(() => {
-  for (const drip of drips.values()) drip()
-}, DRIP_MS)
 process.stdout.write('ready\n')

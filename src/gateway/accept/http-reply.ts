@@ -31,7 +31,6 @@ export const createHttpReply = (
   let ended = false
   response.sendDate = false
   response.on('error', () => undefined)
-  response.on('drain', () => onDrain?.())
 
   const head: Reply['head'] = (status, reason, headers) => {
     const closes = connection.mustClose() || saysClose(headers)
@@ -56,6 +55,8 @@ export const createHttpReply = (
     head,
     write: (chunk) => (ended || response.destroyed ? true : response.write(chunk)),
     onDrain: (listener) => {
+      // Nearly every answer fits, so that nobody is told of a drain.
+      if (onDrain === null) response.on('drain', () => onDrain?.())
       onDrain = listener
     },
     trailers: (headers) => {
