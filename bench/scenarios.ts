@@ -50,7 +50,7 @@ export const measureAbuse = async (backendPort: number, seconds: number): Promis
     seconds,
     connections: 50,
   }
-  fixedRate({ ...plan, seconds: 3 })
+  fixedRate({ ...plan, seconds: 15 })
   const calm = fixedRate(plan)
   const [file, args] = pinned('surroundings', [
     process.execPath,
