@@ -5,6 +5,8 @@ import { type RedisRelay, startRelay } from '../support/redis-relay.ts'
 import { withoutRedis } from '../support/redis-server.ts'
 import { type Replica, type SharedOptions, startWorld, until, type World } from './shared-world.ts'
 
+const PASSWORD = 'the-password-of-the-gateways-7hW'
+
 /** Two gateways, the first of which reaches the Redis by a relay, with the deadlines that users have. */
 const startRelayed = async (
   t: TestContext,
@@ -110,6 +112,22 @@ describe('a Redis that is badly reached', { skip: withoutRedis, timeout: 60_000 
     const first = statuses.indexOf(401)
     assert.ok(statuses.every((status, index) => status === (index < first ? 200 : 401)))
     await becomes(a, 'fresh')
+  })
+
+  test('is named by its address to whoever cannot revoke for it, and by nothing that lets anybody in', async (t) => {
+    const { a, relay } = await startRelayed(t, {
+      args: ['--requirepass', PASSWORD],
+      redis: '{ password: { env: REDIS_PASSWORD } }',
+      env: { REDIS_PASSWORD: PASSWORD },
+    })
+    relay.cut()
+    await becomes(a, 'stale')
+    const body = { subject: 'User::alice', reason: 'why' }
+    const refused = await a.ask('/v1/revocations', { method: 'POST', body })
+    assert.equal(refused.status, 503)
+    const { detail } = refused.json ?? {}
+    assert.ok(String(detail).includes(`127.0.0.1:${relay.port}`), String(detail))
+    assert.ok(!refused.text.includes(PASSWORD))
   })
 
   test('for longer than failClosedAfter lets in only those whom no mark could cover, and all when it is back', async (t) => {
