@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { createSharedWait } from '../../../../src/core/shared-wait.ts'
 import { createRedisGrants } from '../../../../src/gateway/decide/grants/redis-grants.ts'
 import type { Grant } from '../../../../src/gateway/decide/grants/store.ts'
 import type { RedisSettings } from '../../../../src/gateway/decide/redis/settings.ts'
@@ -146,5 +147,17 @@ describe('a Redis cluster of six nodes', { skip: withoutRedis, timeout: 60_000 }
     while ((await grants.find('subject', 'User::alice'))?.length !== ids.length) await wait(5)
     const found = await grants.find('resource', 'Account::1')
     assert.deepEqual(found?.map(({ id }) => id).sort(), ids)
+    for (const { freeze } of nodes) freeze()
+    // Whatever nodes they are on, and wherever the client looks for them.
+    const patience = createSharedWait()
+    const failures: unknown[] = []
+    for (const id of ids) {
+      const error: unknown = await link
+        .within(patience)
+        .call('GET', id)
+        .catch((failure: unknown) => failure)
+      failures.push(error instanceof Error && Reflect.get(error, 'code'))
+    }
+    assert.deepEqual(failures, ['REDIS_TIMEOUT', ...ids.slice(1).map(() => 'REDIS_WAIT_OVER')])
   })
 })
