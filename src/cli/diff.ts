@@ -6,7 +6,8 @@ import { type CommandIo, type Done, EXIT } from './io.ts'
 import { silentLog } from './log.ts'
 
 const HELP = `
-Order, comments, defaults that are spelled out and other ways to write the same are no differences.
+Order, comments, defaults that are spelled out and other ways to write the same are no differences: other units,
+spellings of address ranges, or paths to the same file. A file that holds something else is one.
 Exits 0 when both mean the same, 1 when they do not, 2 when one of them cannot be read.`
 
 export const addDiff = (program: Command, io: CommandIo, done: Done): void => {

@@ -28,7 +28,8 @@ const parseDuration = (text: string): number => {
   return Number(amount ?? 0) * (UNITS_MS.get(unit ?? '') ?? 0)
 }
 
-const formatDuration = (milliseconds: number): string => {
+/** The shortest way to write it, such as `1m` for 60,000 ms. */
+export const formatDuration = (milliseconds: number): string => {
   for (const [unit, length] of UNITS_MS) {
     if (milliseconds % length === 0 && milliseconds >= length) return `${milliseconds / length}${unit}`
   }

@@ -4,7 +4,9 @@ import type { Configuration, ConfiguredRoute } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
 import type { Finding } from '../core/problem.ts'
 import { type Change, changesBetween, type NamedChanges, namedChanges } from './compare-values.ts'
+import { type GatewayMeaning, gatewayMeaning } from './gateway-meaning.ts'
 import type { StartOptions } from './options.ts'
+import { withNamesOfFiles } from './same-files.ts'
 
 /** What two configurations have not in common, by what they mean. */
 export interface Comparison {
@@ -27,21 +29,27 @@ export const compareConfigurations = async (
   const loaded = [await loadConfiguration(before, options), await loadConfiguration(after, options)] as const
   const [from, to] = [loaded[0].configuration, loaded[1].configuration]
   if (from === null || to === null) return { findings: loaded.flatMap(({ findings }) => findings) }
-  const [left, right] = [gatewayFile(from), gatewayFile(to)]
+  const [left, right] = withNamesOfFiles(meaningOfFile(from), meaningOfFile(to)) as [
+    GatewayMeaning,
+    GatewayMeaning,
+  ]
   return {
     routes: namedChanges(routesOf(from), routesOf(to)),
     policies: namedChanges(await policiesOf(from), await policiesOf(to)),
     authenticators: namedChanges(entriesOf(left.authenticators), entriesOf(right.authenticators)),
     engines: namedChanges(entriesOf(left.engines), entriesOf(right.engines)),
     upstreams: namedChanges(entriesOf(left.upstreams), entriesOf(right.upstreams)),
-    settings: changesBetween(settingsOf(from, left), settingsOf(to, right)),
+    settings: changesBetween(left.settings, right.settings),
   }
 }
 
 type Raw = Readonly<Record<string, unknown>>
 
 // It was loaded without a mistake: what it is can be read again. Secrets are never in it.
-const gatewayFile = ({ file }: Configuration): Raw => parse(readFileSync(file, 'utf8'))
+const meaningOfFile = ({ file, workers }: Configuration): GatewayMeaning => {
+  const meaning = gatewayMeaning(file, parse(readFileSync(file, 'utf8')))
+  return { ...meaning, settings: { ...meaning.settings, workers } }
+}
 
 const entriesOf = (value: unknown): ReadonlyMap<string, unknown> => new Map(Object.entries(Object(value)))
 
@@ -114,12 +122,4 @@ const policiesOf = async ({ engines }: Configuration): Promise<ReadonlyMap<strin
     await engine.close?.()
   }
   return policies
-}
-
-const settingsOf = (configuration: Configuration, raw: Raw): Raw => {
-  const { limits, drainTimeoutMs, workers, unmatched, grants, requireTests } = configuration
-  const { listeners, admin, audit, assertion, revocation, secrets, mode = 'enforce' } = raw
-  const reload = { requireTests }
-  const resolved = { limits, drainTimeoutMs, workers, unmatched, grants, reload }
-  return { ...resolved, mode, listeners, admin, audit, assertion, revocation, secrets }
 }

@@ -12,10 +12,10 @@ import { fixedKeys, type KeySource } from './key-source.ts'
 import { transportProblem } from './provider.ts'
 import { type Publisher, publishedKeys } from './published-keys.ts'
 
-const DEFAULT_REFRESH_MS = 5 * 60_000
-const DEFAULT_COOLDOWN_MS = 30_000
-const DEFAULT_MAX_STALE_MS = 60 * 60_000
-const DEFAULT_TIMEOUT_MS = 5000
+export const DEFAULT_REFRESH_MS = 5 * 60_000
+export const DEFAULT_COOLDOWN_MS = 30_000
+export const DEFAULT_MAX_STALE_MS = 60 * 60_000
+export const DEFAULT_TIMEOUT_MS = 5000
 
 const noKeys = (): KeySource => fixedKeys([])
 
