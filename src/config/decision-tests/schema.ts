@@ -39,7 +39,11 @@ const request = () =>
       .min(1)
       .optional()
       .describe('Which authenticator takes the claims; default the first of the route that maps claims'),
-    ip: z.string().min(1).optional().describe('Address of the caller, default 127.0.0.1'),
+    ip: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Whose connection it comes by, the caller or a proxy of trustedProxies, default 127.0.0.1'),
     time: z.iso
       .datetime({ offset: true })
       .optional()

@@ -16,6 +16,7 @@ import { SinkInUseError, SinkStartError } from './sink.ts'
 
 /** How often a holder shows that it lives. */
 const HEARTBEAT_MS = 1_000
+const MISSED_BEATS = 2
 /** A holder that cannot be looked at is taken for dead after this long without a heartbeat. */
 const STALE_AFTER_MS = 5_000
 
@@ -54,13 +55,19 @@ export const lockFile = (
 
   let held = true
   let released = false
+  let beatAtMs = Date.now()
   const beat = (): void => {
+    beatAtMs = Date.now()
     if (held) held = isStillOurs(lockPath, content)
   }
   const timer = setInterval(beat, heartbeatMs)
   timer.unref()
   return {
-    isHeld: () => held,
+    isHeld: () => {
+      // Requests come before timers when a process goes on that was stopped: by then it may be somebody else's.
+      if (held && !released && Math.abs(Date.now() - beatAtMs) > MISSED_BEATS * heartbeatMs) beat()
+      return held
+    },
     isStillHeld: () => {
       if (!released) beat()
       return held && !released

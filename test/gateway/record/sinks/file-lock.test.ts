@@ -61,3 +61,14 @@ test('a holder notices that its lock was taken over, and leaves the new one alon
   lock.release()
   assert.equal(readFileSync(`${path}.lock`, 'utf8'), ELSEWHERE)
 })
+
+test('a holder that was stopped knows at once, before its timers run, that somebody else has the lock', (t) => {
+  const path = join(temporaryFolder(t), 'log')
+  const lock = lockFile(path, { heartbeatMs: 20 })
+  t.after(lock.release)
+  assert.ok(lock.isHeld())
+  writeFileSync(`${path}.lock`, '{"pid":1,"started":"1","place":"another container","token":"t"}\n')
+  // Nothing else runs meanwhile.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60)
+  assert.ok(!lock.isHeld())
+})
