@@ -94,6 +94,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   let applied = 0
   let evicts = false
   let beating: Promise<string | null> | null = null
+  /** With the last heartbeat. */
+  let wrong: string | null = null
   let replicas: Beat['replicas'] = []
   for (const mark of options.marks) table.apply(mark, START)
 
@@ -255,8 +257,10 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   const beat = (): Promise<string | null> => {
     beating ??= oneBeat()
       .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
-      .finally(() => {
+      .then((outcome) => {
         beating = null
+        wrong = outcome
+        return outcome
       })
     return beating
   }
@@ -285,7 +289,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     draft: Parameters<RevocationFeed['publish']>[0],
     insists = false,
   ): Promise<Published | NotPublished> => {
-    if (asOfUs === null && !insists) return { failed: 'the revocation feed has not been heard yet' }
+    if (asOfUs === null && !insists)
+      return { failed: `the revocation feed has not been heard yet: ${wrong ?? 'it is being asked'}` }
     const issuedAtMs = Math.ceil(Math.max(clock.nowMs(), nowMs()))
     const mark = markOf(draft, `${issuedAtMs}-${randomInt(1, 2 ** 46)}`, issuedAtMs, options.markLifeMs)
     const most = mostMarks(mark, options.maxMarks)

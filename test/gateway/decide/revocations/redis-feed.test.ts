@@ -165,7 +165,11 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.notEqual(await a.feed.beat(), null)
     assert.equal(a.feed.freshness(), 'stale')
     assert.notEqual(a.feed.status().unready, null)
-    assert.ok('failed' in (await a.feed.publish(DRAFT)))
+    const refused = await a.feed.publish(DRAFT)
+    assert.ok(
+      'failed' in refused && refused.failed.includes(`127.0.0.1:${redis.port}`),
+      JSON.stringify(refused),
+    )
   })
 
   test('a mark that Redis took without saying so is told as unsure, and recorded when it is seen', async (t) => {
