@@ -91,7 +91,12 @@ export const startProcess = async (
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> => {
   const [file, args] = pinned(core, command)
-  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+  // Every subject on Node runs as the image does: V8's other threads share its one core.
+  const options = core === 'subject' && canPin() ? { NODE_OPTIONS: '--v8-pool-size=1' } : {}
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...options, ...env },
+  })
   running.add(child)
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
