@@ -79,6 +79,8 @@ export interface Bound {
   readonly absent?: readonly string[]
   /** The very bytes, when the mapping read the body. */
   readonly body: Buffer | null
+  /** True when the caller has asked the very same before, and is given this very object whenever he asks it again. */
+  readonly isKept?: boolean
   /** The task that it is part of; also in the context of each question. */
   readonly task?: TaskReference
   /** Set where Sallyport answers by itself what an authenticator said. */

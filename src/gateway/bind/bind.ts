@@ -55,9 +55,11 @@ export const createBind = (deps: {
       return bindAnew(plan, accepted, identity, body)
     }
     const known = repeated.get(accepted, identity)
-    if (known !== undefined) return known
+    if (known) return known
     const bound = bindAnew(plan, accepted, identity, body)
-    if (!isRefusal(bound)) repeated.put(accepted, identity, bound)
+    if (isRefusal(bound)) return bound
+    if (known === null) return repeated.keep(accepted, identity, bound)
+    repeated.note(accepted, identity)
     return bound
   }
 }

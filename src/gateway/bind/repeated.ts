@@ -6,13 +6,18 @@ import type { Read } from './reads.ts'
 
 /** What was bound of late, to be given again where the very same would come out. */
 export interface Repeated {
-  readonly get: (accepted: Accepted, identity: Identity) => Bound | undefined
-  readonly put: (accepted: Accepted, identity: Identity, bound: Bound) => void
+  /** Null: the caller has asked that before, and it was not kept. Undefined: he has not asked it of late. */
+  readonly get: (accepted: Accepted, identity: Identity) => Bound | null | undefined
+  /** It was asked once. */
+  readonly note: (accepted: Accepted, identity: Identity) => void
+  /** It was asked again. @returns what is given from now on. */
+  readonly keep: (accepted: Accepted, identity: Identity, bound: Bound) => Bound
 }
 
 interface Kept {
   readonly identity: Identity
-  readonly bound: Bound
+  /** Null until it is asked again: most of what is asked once is not. */
+  readonly bound: Bound | null
 }
 
 const MOST_KEPT = 1024
@@ -20,8 +25,8 @@ const MOST_KEPT = 1024
 /**
  * Keeps the latest bound requests of one configuration, each for one verified credential, route and target.
  *
- * Later stages know what they made of a bound request by the object, so that the same question by the same caller
- * is neither mapped nor hashed again. Does not check: that nothing else is read (`isRepeatable`).
+ * Later stages know what they made of a kept one by the object, so that the same question by the same caller is
+ * neither mapped nor hashed again. Does not check: that nothing else is read (`isRepeatable`).
  */
 export const createRepeated = (): Repeated => {
   const kept = new LRUCache<string, Kept>({ max: MOST_KEPT })
@@ -31,8 +36,13 @@ export const createRepeated = (): Repeated => {
       // A credential that was verified anew may say something else.
       return found?.identity === identity ? found.bound : undefined
     },
-    put: (accepted, identity, bound) => {
-      kept.set(keyOf(accepted, identity), { identity, bound })
+    note: (accepted, identity) => {
+      kept.set(keyOf(accepted, identity), { identity, bound: null })
+    },
+    keep: (accepted, identity, bound) => {
+      const given = { ...bound, isKept: true }
+      kept.set(keyOf(accepted, identity), { identity, bound: given })
+      return given
     },
   }
 }

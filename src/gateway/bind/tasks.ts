@@ -159,7 +159,7 @@ export const createTasks = (clock: Pick<Clock, 'nowMs'>, shared?: SharedTasks): 
         ...asked,
         context: { ...asked.context, task: { id } },
       }))
-      return { ...bound, accessRequests, task: { id, deadlineMs } }
+      return { ...bound, accessRequests, task: { id, deadlineMs }, isKept: false }
     },
     completed: (id) => {
       const task = tasks.get(id)

@@ -1,6 +1,6 @@
 import type { AccessRequest } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
-import type { Decision } from '../../core/decision.ts'
+import type { Bound, Decision } from '../../core/decision.ts'
 import type { Identity } from '../../core/identity.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
@@ -246,7 +246,7 @@ interface Keyed {
 /** Makes the case of a question; what is the same for all requests of a route is made once. */
 const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOptions) => {
   const scopeTexts = new Map<number, string>()
-  // What is asked again is the very same object: bind keeps it.
+  // What is kept is the very same object whenever it is asked.
   const keyed = new WeakMap<readonly AccessRequest[], Keyed>()
 
   const scopeTextOf = (route: Route, engine: Engine, grant: RouteGrantConfig): string => {
@@ -265,9 +265,9 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
     scopeText: string,
     policyVersion: string,
     identity: Identity,
-    requests: readonly AccessRequest[],
+    { accessRequests: requests, isKept }: Bound,
   ): string => {
-    const known = keyed.get(requests)
+    const known = isKept === true ? keyed.get(requests) : undefined
     if (
       known?.scopeText === scopeText &&
       known.policyVersion === policyVersion &&
@@ -276,7 +276,7 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
       return known.key
     }
     const key = grantKey(scopeText, policyVersion, identity, requests)
-    keyed.set(requests, { scopeText, policyVersion, identity, key })
+    if (isKept === true) keyed.set(requests, { scopeText, policyVersion, identity, key })
     return key
   }
 
@@ -291,7 +291,7 @@ const createCases = ({ engines, routes, mappingHashes, clock, feed }: DecideOpti
     const policyVersion = engine.policyVersion()
     const keep =
       config !== null && bound.cacheable && engine.readsHttp !== true
-        ? { id: keyOf(scopeTextOf(route, engine, config), policyVersion, identity, requests), config }
+        ? { id: keyOf(scopeTextOf(route, engine, config), policyVersion, identity, bound), config }
         : null
     return {
       engine,

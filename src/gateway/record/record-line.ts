@@ -32,8 +32,8 @@ export const createRecordLine = (): ((record: DecisionRecord, entry: RecordEntry
   const commonOf = (record: DecisionRecord, entry: RecordEntry): Common | null => {
     const { bound, outcome, route, identity } = entry
     if (bound === null || isRefusal(outcome) || !isPlain(entry)) return null
-    // Of what is kept nowhere, the next one will be another object.
-    if (outcome.source !== 'grant') return null
+    // Of what is not kept, the next one will be another object.
+    if (bound.isKept !== true || outcome.source !== 'grant') return null
     const common = known.get(bound)
     if (common?.decision === outcome && common.route === route && common.identity === identity) return common
     const made: Common = { decision: outcome, route, identity, ...commonText(record) }

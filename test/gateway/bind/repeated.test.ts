@@ -32,15 +32,26 @@ describe('a request that asks what was asked before', () => {
   it('is the same object, where nothing but the path, the route and the caller is read', () => {
     const bind = binder(byPath)
     const alice = identityOf({})
+    bind({}, alice)
     const first = bind({}, alice)
     assert.equal(bind({ headers: ['X-Other', '1'], nowMs: NOW_MS + 60_000 }, alice), first)
     assert.notEqual(bind({ path: '/accounts/43', captures: { accountId: '43' } }, alice), first)
     assert.notEqual(bind({ query: '?a' }, alice), first, 'the target is what is forwarded')
   })
 
+  it('is kept only when it is asked again, as most of what is asked once is not', () => {
+    const bind = binder(byPath)
+    const alice = identityOf({})
+    assert.deepEqual(
+      [bind({}, alice), bind({}, alice), bind({}, alice)].map(({ isKept }) => isKept),
+      [undefined, true, true],
+    )
+  })
+
   it('is another one for a credential that was verified anew, even if it is the very same', () => {
     const bind = binder(byPath)
     const [before, after] = [identityOf({ claims: { level: 1 } }), identityOf({ claims: { level: 2 } })]
+    bind({}, before)
     const first = bind({}, before)
     const second = bind({}, after)
     assert.deepEqual(
@@ -70,6 +81,7 @@ describe('a request that asks what was asked before', () => {
         headers: ['X-Tenant', 'a'],
       }
       const alice = identityOf({})
+      bind(sent, alice)
       assert.notEqual(bind(sent, alice), bind(sent, alice))
     })
   }
@@ -96,7 +108,8 @@ describe('a request that asks what was asked before', () => {
             query,
           }
           const fresh = bindOne(plans[number] ?? byPath, { ...request, identity })
-          assert.deepEqual(binders[number]?.(request, identity), fresh)
+          const { isKept: _isKept, ...bound } = binders[number]?.(request, identity) ?? assert.fail()
+          assert.deepEqual(bound, fresh)
         }
       }),
     )

@@ -28,6 +28,7 @@ const bounds = ['"quoted"\u2028', 'b'].map((id) => ({
     { subject: { type: 'User', id }, action: { name: 'read' }, resource: { type: 'A', id }, context: { id } },
   ],
   inputs: { 'path.id': id },
+  isKept: true,
 }))
 const batch = { ...(bounds[0] ?? assert.fail()), batch: true, inputs: {} }
 const decisions = [
@@ -42,7 +43,7 @@ const routes = [plain.route, { ...(plain.route ?? assert.fail()), name: 'other',
 
 const entry = fc
   .record({
-    bound: fc.constantFrom(...bounds, batch, null),
+    bound: fc.constantFrom(...bounds, batch, plain.bound, null),
     outcome: fc.constantFrom(...decisions, refuse('enforce', 'upstream_timeout', 'no answer')),
     identity: fc.constantFrom(...identities),
     route: fc.constantFrom(...routes, null),
@@ -82,7 +83,7 @@ describe('the line of a record', () => {
 
   it('is made of what was remembered where one grant serves one question again', () => {
     const lineOf = createRecordLine()
-    const first = { ...plain, outcome: granted('one') }
+    const first = { ...plain, bound: bounds[0] ?? assert.fail(), outcome: granted('one') }
     const record = decisionRecord(first, by)
     assert.equal(lineOf(record, first), JSON.stringify(record))
     // What cannot be: it shows that the text is not made again.
