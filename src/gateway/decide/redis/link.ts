@@ -43,6 +43,7 @@ export const createRedisLink = (
   const { log, name, timeoutMs, clock } = options
   const client = connect(settings, timeoutMs, name)
   const told = tellOf(client, name, log)
+  const close = keepTrying(client)
   const at = addressOf(settings.place)
 
   /** In our words, and without what the client's own error holds: the command, and with it what was sent. */
@@ -87,7 +88,7 @@ export const createRedisLink = (
     ...commands((start) => inTime(start, timeoutMs)),
     within: (wait) =>
       commands((start) => (wait === undefined ? inTime(start, timeoutMs) : counted(start, wait))),
-    close: () => client.disconnect(),
+    close,
   }
 }
 
@@ -103,6 +104,26 @@ const pipelined = async (
     if (error !== null) throw error
     return reply
   })
+}
+
+/**
+ * Tries again where the client does not: it gives up for good when a failover is told just as it asks the Sentinels for
+ * the new primary.
+ *
+ * @returns what ends it.
+ */
+const keepTrying = (client: Redis | Cluster): (() => void) => {
+  let closed = false
+  const tryAgain = (): void => {
+    if (!closed) client.connect().catch(() => undefined)
+  }
+  client.on('end', () => {
+    if (!closed) setTimeout(tryAgain, backOff(1)).unref()
+  })
+  return () => {
+    closed = true
+    client.disconnect()
+  }
 }
 
 /** Logs once that it cannot be reached, and once that it can again. @returns why it cannot, as a code; empty: unknown. */

@@ -4,8 +4,10 @@ import { systemClock } from '../../../../src/core/clock.ts'
 import { createSharedWait } from '../../../../src/core/shared-wait.ts'
 import { createRedisLink, type RedisLink } from '../../../../src/gateway/decide/redis/link.ts'
 import type { RedisSettings } from '../../../../src/gateway/decide/redis/settings.ts'
+import { startFakeSentinel } from '../../../support/fake-sentinel.ts'
 import { type RedisRelay, startRelay } from '../../../support/redis-relay.ts'
 import { freePort, type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
+import { eventually } from '../../../support/server-process.ts'
 import { linkTo, NO_LOG, passwordOf, settingsOf } from '../revocations/redis-world.ts'
 
 const TIMEOUT_MS = 300
@@ -65,6 +67,30 @@ describe('a connection to a Redis', { skip: withoutRedis, timeout: 60_000 }, () 
     // With a whole deadline the test would be over before.
     assert.equal(await codeOf(link.within(wait).call('PING')), 'REDIS_TIMEOUT')
     redis.thaw()
+  })
+
+  test('comes back where a failover is told just as the Sentinels are asked for the primary', async (t) => {
+    const redis = await startRedis()
+    t.after(redis.close)
+    const sentinel = await startFakeSentinel(t, redis.port)
+    const place: RedisSettings['place'] = {
+      kind: 'sentinel',
+      name: 'gate',
+      nodes: [{ host: '127.0.0.1', port: sentinel.port }],
+      db: 0,
+    }
+    const link = await linkTo(t, 0, 1_000, { place })
+    const answers = async (): Promise<boolean> => (await codeOf(link.call('PING'))) === 'answered'
+    await eventually('it is connected', answers)
+    const asked = sentinel.hold()
+    await redis.kill()
+    await asked
+    sentinel.tellFailover()
+    // What is told arrives before the answer, on another connection.
+    await eventually('nobody listens any more', () => sentinel.listeners() === 0)
+    await redis.restart()
+    sentinel.answer()
+    await eventually('it is connected again', answers)
   })
 
   test('says in our words why there is no answer, and nothing of how to get in', async (t) => {
