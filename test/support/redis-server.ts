@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { stopProcess } from './stopped-process.ts'
 
 /** False, or why tests that need one are skipped. */
 export const withoutRedis: string | false =
@@ -79,7 +80,7 @@ export const startRedis = async (
   return {
     port,
     url: `redis://127.0.0.1:${port}/0`,
-    freeze: () => child.kill('SIGSTOP'),
+    freeze: () => stopProcess(child),
     thaw: () => child.kill('SIGCONT'),
     kill,
     restart: async () => {

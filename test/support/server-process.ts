@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { stopProcess } from './stopped-process.ts'
 
 /** A real server that a test talks to. */
 export interface ServerProcess {
@@ -72,7 +73,7 @@ export const startServerProcess = async (options: {
     url,
     port,
     output: () => output.join(''),
-    freeze: () => child.kill('SIGSTOP'),
+    freeze: () => stopProcess(child),
     thaw: () => child.kill('SIGCONT'),
     kill: () => killed(child),
   }

@@ -10,6 +10,7 @@ import type { RedisSettings } from '../../../../src/gateway/decide/redis/setting
 import type { MarkDraft } from '../../../../src/gateway/decide/revocations/mark.ts'
 import { startRelay } from '../../../support/redis-relay.ts'
 import { type RedisServer, startRedis, withoutRedis } from '../../../support/redis-server.ts'
+import { eventually } from '../../../support/server-process.ts'
 import { manualClock } from '../manual-clock.ts'
 import { linkTo, MAC, PREFIX, type Replica, replicaOf } from '../revocations/redis-world.ts'
 
@@ -25,9 +26,16 @@ const started = async (t: TestContext, ...args: Parameters<typeof startRedis>): 
   return server
 }
 
-/** Waits until a heartbeat comes back; the deadline is that of the test. */
-const heard = async ({ feed }: Replica): Promise<void> => {
-  while ((await feed.beat()) !== null) await wait(20)
+/** Waits until a heartbeat comes back. */
+const heard = ({ feed }: Replica): Promise<void> =>
+  eventually('the feed is heard', async () => (await feed.beat()) === null)
+
+/** A Sentinel asks a primary every ten seconds who replicates it: of one that is gone by then it can make no other. */
+const knowsAll = async ({ admin }: RedisServer): Promise<boolean> => {
+  const reply = await admin.call('SENTINEL', 'MASTER', 'gate')
+  const fields = Array.isArray(reply) ? reply.map(String) : []
+  const numberOf = (name: string): number => Number(fields[fields.indexOf(name) + 1])
+  return numberOf('num-slaves') === 2 && numberOf('num-other-sentinels') === 2
 }
 
 const node = ({ port }: RedisServer) => ({ host: '127.0.0.1', port })
@@ -66,6 +74,7 @@ describe('Redis with Sentinels', { skip: withoutRedis, timeout: 60_000 }, () => 
     const [a, b] = replicas
     assert.ok(a !== undefined && b !== undefined)
     await marksPass(a, b)
+    for (const each of sentinels) await eventually('the Sentinels know all', () => knowsAll(each))
     const held = b.feed.position()
     await primary.kill()
     assert.notEqual(await b.feed.beat(), null)
