@@ -93,7 +93,7 @@ export const relay = (
       body: request.body,
       servername: origin.serverName,
     }
-    origin.dispatcher.dispatch(dispatched, {
+    origin.dispatch(dispatched, {
       onRequestStart: (started) => {
         controller = started
         clearTimeout(wait)

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { buildConnector } from 'undici'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import { type UpstreamConfig, upstreamUrls } from './config.ts'
+import { type ConnectionPool, createConnectionPool } from './connection-pool.ts'
 import type { UpstreamCredentials } from './credentials.ts'
 import { startHealthCheck } from './health-check.ts'
 import { createOriginHealth, type OriginHealth } from './origin-health.ts'
@@ -12,7 +13,7 @@ import { SYSTEM_TRUST, type UpstreamTls } from './upstream-tls.ts'
 
 /** One origin of an application, with its connections. */
 export interface Origin {
-  readonly dispatcher: Dispatcher
+  readonly dispatch: ConnectionPool['dispatch']
   /** `host` or `host:port` of the URL. */
   readonly authority: string
   /** What TLS asks for, whatever `Host` says; a caller must not choose it. */
@@ -112,8 +113,7 @@ export const createUpstream = (
   }
 }
 
-/** A pool that is destroyed while requests wait in it never says that it has closed; so its end is not waited for. */
-const closeAll = (pools: readonly Pool[], signal?: AbortSignal): Promise<void> =>
+const closeAll = (pools: readonly ConnectionPool[], signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const over = (): void => {
       signal?.removeEventListener('abort', cut)
@@ -132,7 +132,7 @@ const createOrigin = (
   config: UpstreamConfig,
   tls: UpstreamTls,
   health: OriginHealth,
-): { readonly origin: Origin; readonly pool: Pool; readonly stopCheck: () => void } => {
+): { readonly origin: Origin; readonly pool: ConnectionPool; readonly stopCheck: () => void } => {
   const resets = watchResets(url, config.connectTimeout, tls, health)
   const address = {
     hostname: url.hostname.replace(/^\[|\]$/g, ''),
@@ -140,11 +140,8 @@ const createOrigin = (
     protocol: url.protocol,
     port: url.port,
   }
-  const pool = new Pool(url.origin, {
+  const pool = createConnectionPool(url.origin, config.maxConnections ?? null, {
     connect: resets.connect,
-    connections: config.maxConnections ?? null,
-    pipelining: 1,
-    allowH2: false,
     headersTimeout: config.headersTimeout,
     bodyTimeout: config.bodyTimeout ?? 0,
     keepAliveTimeout: config.keepAliveTimeout,
@@ -154,7 +151,7 @@ const createOrigin = (
     pool,
     stopCheck: checkOrigin(url, config, resets.connect, health),
     origin: {
-      dispatcher: pool,
+      dispatch: pool.dispatch,
       authority: url.host,
       serverName: tls.serverName ?? url.hostname,
       resetting: resets.resetting,
