@@ -26,57 +26,87 @@ export interface DecisionRing {
 }
 
 const MAX_RECORDS = 10_000
-const MAX_CHARACTERS = 16 << 20
+const MAX_BYTES = 16 << 20
 
 /**
  * Keeps the latest records in memory, bounded by count and size; the oldest go first.
  *
- * @param maxCharacters of all lines together; a longer line is kept alone.
+ * @param maxBytes of all lines together, as UTF-8; a longer line is kept alone.
  */
-export const createDecisionRing = ({
-  maxRecords = MAX_RECORDS,
-  maxCharacters = MAX_CHARACTERS,
-} = {}): DecisionRing => {
-  const lines: string[] = []
+export const createDecisionRing = ({ maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES } = {}): DecisionRing => {
+  // Not as strings: each of them would outlive the young generation, and it is they that would fill the old one, so
+  // that all of the heap had to be looked through for them again and again. Pages are taken only as they are written.
+  let bytes = Buffer.allocUnsafeSlow(maxBytes)
+  const starts = new Uint32Array(maxRecords)
+  const lengths = new Uint32Array(maxRecords)
   const redactions: (Redact | null)[] = []
   const listeners = new Set<() => void>()
   let start = 0
   let end = 0
-  let characters = 0
+  /** Where the next line goes; the lines before it are the latest. */
+  let free = 0
 
   const dropOldest = (): void => {
-    const slot = start % maxRecords
-    characters -= lines[slot]?.length ?? 0
-    lines[slot] = ''
-    redactions[slot] = null
+    redactions[start % maxRecords] = null
     start += 1
   }
 
-  const at = (number: number): RingEntry | undefined => {
-    if (number < start || number >= end) return undefined
-    const slot = number % maxRecords
-    return { line: lines[slot] ?? '', redact: redactions[slot] ?? null }
+  /** Drops what stands there, and what stands nowhere but there: lines stand in the order of their numbers. */
+  const clear = (from: number, to: number): void => {
+    while (start < end) {
+      const at = starts[start % maxRecords] ?? 0
+      if (at >= to || at + (lengths[start % maxRecords] ?? 0) <= from) return
+      dropOldest()
+    }
+  }
+
+  /** A place for so many bytes, none of which is of a line that is left. */
+  const makeRoom = (length: number): number => {
+    if (length > maxBytes || bytes.length > maxBytes) {
+      while (start < end) dropOldest()
+      bytes = Buffer.allocUnsafeSlow(Math.max(length, maxBytes))
+      return 0
+    }
+    if (free + length <= bytes.length) {
+      clear(free, free + length)
+      return free
+    }
+    clear(free, bytes.length)
+    clear(0, length)
+    return 0
   }
 
   return {
     push: (line, redact) => {
+      const length = Buffer.byteLength(line)
       if (end - start === maxRecords) dropOldest()
+      const at = makeRoom(length)
+      bytes.write(line, at)
       const slot = end % maxRecords
-      lines[slot] = line
+      starts[slot] = at
+      lengths[slot] = length
       redactions[slot] = redact
+      free = at + length
       end += 1
-      characters += line.length
-      while (characters > maxCharacters && end - start > 1) dropOldest()
       for (const listener of listeners) listener()
     },
     start: () => start,
     end: () => end,
-    at,
+    at: (number) => {
+      if (number < start || number >= end) return undefined
+      const slot = number % maxRecords
+      const at = starts[slot] ?? 0
+      const line = bytes.toString('utf8', at, at + (lengths[slot] ?? 0))
+      return { line, redact: redactions[slot] ?? null }
+    },
     find: (id) => {
       // How every record begins, so that none has to be parsed.
-      const beginning = `{"v":1,"id":${JSON.stringify(id)},`
+      const beginning = Buffer.from(`{"v":1,"id":${JSON.stringify(id)},`)
       for (let number = end - 1; number >= start; number -= 1) {
-        if (lines[number % maxRecords]?.startsWith(beginning) === true) return number
+        const slot = number % maxRecords
+        const at = starts[slot] ?? 0
+        if (beginning.length > (lengths[slot] ?? 0)) continue
+        if (beginning.compare(bytes, at, at + beginning.length) === 0) return number
       }
       return null
     },

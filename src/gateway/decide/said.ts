@@ -33,5 +33,21 @@ export const saidTogether = (answers: readonly Said[]): Said => {
   })
 }
 
-export const sortedUnique = (texts: readonly string[]): readonly string[] =>
-  Object.freeze([...new Set(texts)].sort())
+const NONE: readonly string[] = Object.freeze([])
+const MOST_SHARED = 1000
+const MOST_CHARACTERS = 200
+const singles = new Map<string, readonly string[]>()
+
+/** Frozen. A list of one short text is the same object each time: a hundred thousand grants may have one reason. */
+export const sortedUnique = (texts: readonly string[]): readonly string[] => {
+  const [first] = texts
+  if (first === undefined) return NONE
+  if (texts.length > 1) return Object.freeze([...new Set(texts)].sort())
+  const known = singles.get(first)
+  if (known !== undefined) return known
+  const single = Object.freeze([first])
+  if (first.length > MOST_CHARACTERS) return single
+  if (singles.size >= MOST_SHARED) singles.clear()
+  singles.set(first, single)
+  return single
+}

@@ -24,7 +24,7 @@ interface Kept {
 const KEPT_MAX = 20_000
 
 /**
- * Signs assertions (ES256) and keeps one for each grant.
+ * Signs assertions (ES256) and keeps one for each grant that serves a second request.
  *
  * `exp` is the least of the ttl, the grant's end and the credential's. Claims: `iss`, `aud` (the upstream), `sub`,
  * `subject_type`, `iat`, `exp`, `jti`, `action` and `resource` (or `evaluations`), `route`, `policy`, `grant` if any.
@@ -59,6 +59,8 @@ export const createAssertion = (settings: AssertionSettings, clock: Clock): Asse
         return known.token
       }
       const token = signed(claimsOf(passage, issuer, nowMs, expiresAtMs))
+      // Many a grant is asked for once.
+      if (decision.source === 'engine') return token
       // One that could live longer if it were made anew is replaced before an application sees it on its last legs.
       const staleAtMs = expiresAtMs < endsAtMs ? nowMs + ttlMs * 0.75 : numericDate(nowMs, expiresAtMs) * 1000
       kept.set(id, { token, grantExpiresAtMs: grant.expiresAtMs, staleAtMs })

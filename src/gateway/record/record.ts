@@ -223,7 +223,7 @@ const withoutQuery = (path: string): string => {
   return bare.startsWith('/') ? bare : bare.slice(bare.lastIndexOf('@') + 1)
 }
 
-// A grant is recorded with every request that it serves.
+// A grant is recorded with every request that it serves; the one that it was made for may be the only one.
 const recordedGrants = new WeakMap<NonNullable<Decision['grant']>, DecisionRecord['grant']>()
 
 const grantOf = (decision: Decision | null): DecisionRecord['grant'] | undefined => {
@@ -232,7 +232,7 @@ const grantOf = (decision: Decision | null): DecisionRecord['grant'] | undefined
   const recorded = recordedGrants.get(grant)
   if (recorded !== undefined) return recorded
   const made = { id: grant.id, expires: new Date(grant.expiresAtMs).toISOString() }
-  recordedGrants.set(grant, made)
+  if (decision?.source !== 'engine') recordedGrants.set(grant, made)
   return made
 }
 

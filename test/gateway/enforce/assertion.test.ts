@@ -185,6 +185,15 @@ describe('a kept assertion', () => {
     }
   })
 
+  it('is kept from the second request of its grant on', () => {
+    const { of } = createAssertion(settings, movable().clock)
+    const decision = granted(START_MS + 600_000)
+    const first = of(passage({ decision: { ...decision, source: 'engine' } }))
+    const second = of(passage({ decision }))
+    assert.notEqual(second, first)
+    assert.equal(of(passage({ decision })), second)
+  })
+
   it('is not kept without a grant', () => {
     const { of } = createAssertion(settings, movable().clock)
     assert.notEqual(of(passage()), of(passage()))

@@ -10,7 +10,7 @@ export const grantFacts = (
   accessRequests: readonly AccessRequest[],
   task?: string,
 ): GrantFacts => {
-  const resources = accessRequests.map(({ resource }) => `${resource.type}::${resource.id}`)
+  const resources = accessRequests.map(({ resource }) => entityName(resource))
   return {
     id,
     subject: subjectName(subject),

@@ -3,8 +3,8 @@ import type { Clock } from '../../../core/clock.ts'
 import type { RevocationFeed } from '../revocations/feed.ts'
 import type { Grant, GrantStore } from './store.ts'
 
-interface Kept {
-  readonly grant: Grant
+/** One object a grant, since there may be very many. */
+interface Kept extends Grant {
   /** Monotonic clock. */
   readonly endsAtUs: number
   /** Of the marks, when it was found that none of them voids it; -1: not looked at yet. */
@@ -35,13 +35,13 @@ export const createMemoryStore = (options: {
   let hits = 0
   let misses = 0
 
-  const isLive = ({ grant, endsAtUs }: Kept): boolean =>
-    clock.nowMs() < grant.expiresAtMs && clock.monotonicUs() < endsAtUs
+  const isLive = ({ expiresAtMs, endsAtUs }: Kept): boolean =>
+    clock.nowMs() < expiresAtMs && clock.monotonicUs() < endsAtUs
 
   const isVoid = (kept: Kept): boolean => {
     const changes = marks.changes()
     if (kept.changes === changes) return false
-    if (marks.voids(kept.grant.facts, kept.grant.held)) return true
+    if (marks.voids(kept.facts, kept.held)) return true
     kept.changes = changes
     return false
   }
@@ -49,7 +49,7 @@ export const createMemoryStore = (options: {
   const find = (id: string): Grant | undefined => {
     const kept = grants.get(id)
     if (kept === undefined) return undefined
-    if (isLive(kept) && !isVoid(kept)) return kept.grant
+    if (isLive(kept) && !isVoid(kept)) return kept
     grants.delete(id)
     return undefined
   }
@@ -66,13 +66,14 @@ export const createMemoryStore = (options: {
       // Also false for NaN.
       if (!(leftMs > 0)) return
       const endsAtUs = clock.monotonicUs() + leftMs * 1000
-      grants.set(grant.id, { grant, endsAtUs, changes: -1 }, { size: sizeOf(grant) })
+      const { id, decision, expiresAtMs, lifeMs, held, facts } = grant
+      const kept: Kept = { id, decision, expiresAtMs, lifeMs, held, facts, endsAtUs, changes: -1 }
+      grants.set(id, kept, { size: sizeOf(grant) })
     },
     delete: (id) => {
       grants.delete(id)
     },
-    list: () =>
-      [...grants.values()].filter((kept) => isLive(kept) && !isVoid(kept)).map(({ grant }) => grant),
+    list: () => [...grants.values()].filter((kept) => isLive(kept) && !isVoid(kept)),
     stats: () => ({ entries: grants.size, hits, misses }),
   }
 }
