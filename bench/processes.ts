@@ -93,7 +93,8 @@ export const startProcess = async (
 ): Promise<Running> => {
   const [file, args] = pinned(core, command)
   // Every subject on Node runs as the image does: V8's other threads share its one core.
-  const options = core === 'subject' && canPin() ? { NODE_OPTIONS: '--v8-pool-size=1' } : {}
+  const options =
+    core === 'subject' && canPin() ? { NODE_OPTIONS: '--v8-pool-size=1 --max-semi-space-size=4' } : {}
   const child = spawn(file, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...options, ...env },

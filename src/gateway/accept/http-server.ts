@@ -13,7 +13,7 @@ export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): S
   const options = {
     // Default: 30 s, which would let a slow request live that much longer, and cut all of such a time at once, while
     // everybody else waits.
-    connectionsCheckingInterval: Math.min(200, Math.ceil(limits.headersTimeout / 4)),
+    connectionsCheckingInterval: Math.min(50, Math.ceil(limits.headersTimeout / 4)),
     noDelay: true,
     insecureHTTPParser: false,
     // Node would answer by itself, without a record.
