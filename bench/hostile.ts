@@ -1,4 +1,4 @@
-// Callers that hold on to the gateway, as a program of its own; says `ready` when all are there.
+// Callers that hold on to the gateway, as a program of its own; says `ready` when all are there, and wait.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -6,6 +6,8 @@ const [port = '', host = '', idle = '2000', slow = '300'] = process.argv.slice(2
 const DRIP_MS = 1000
 // Callers who have nothing to do with each other do not come, drip, and are not cut, in step.
 const ARRIVAL_MS = 10_000
+// What those who do not read have asked for comes as far as there is room for it.
+const SETTLING_MS = 3_000
 
 type Manner = (socket: Socket) => () => void
 
@@ -60,4 +62,5 @@ await Promise.all([
   ...many(slow, slowBody),
   ...many(slow, slowRead),
 ])
+await delay(SETTLING_MS)
 process.stdout.write('ready\n')
