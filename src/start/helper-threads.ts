@@ -1,9 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 
-/** CPU time after which what requests need often is compiled. */
-const WARM_MS = 10_000
-const LOOK_MS = 1_000
+export interface GiveWayTimes {
+  /** CPU time after which what requests need often is compiled; default 10 s. */
+  readonly warmMs: number
+  /** Between two looks at that; default 1 s. */
+  readonly lookMs: number
+}
+
+const TIMES: GiveWayTimes = { warmMs: 10_000, lookMs: 1_000 }
 /** Still a tenth of the core when requests want all of it, so that nothing starves. */
 const NICENESS = 10
 const DEFAULT_POOL_SIZE = 4
@@ -14,19 +19,19 @@ const DEFAULT_POOL_SIZE = 4
  * They get what requests leave of it. Until the process is warm they do not give way: code that is compiled late is
  * slow for long. Does nothing but on Linux, where a thread has a priority of its own.
  */
-export const letHelpersGiveWay = (): void => {
+export const letHelpersGiveWay = ({ warmMs, lookMs } = TIMES): void => {
   if (process.platform !== 'linux' || !hasOneCore()) return
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage()
-    if ((user + system) / 1000 < WARM_MS) return
+    if ((user + system) / 1000 < warmMs) return
     clearInterval(timer)
     lowerHelpers()
-  }, LOOK_MS)
+  }, lookMs)
   timer.unref()
 }
 
 /** As the affinity says, or who has started it: Node does not see a container's limit. */
-const hasOneCore = (): boolean => availableParallelism() === 1 || poolSize() === 1
+export const hasOneCore = (): boolean => availableParallelism() === 1 || poolSize() === 1
 
 const poolSize = (): number => {
   const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ')
