@@ -27,7 +27,7 @@ interface Waiting {
  * are slow to take what they asked for, that is the larger part of what a request costs.
  *
  * @param origin         scheme, host and port.
- * @param maxConnections how many there may be at once; null: any number.
+ * @param maxConnections how many there may be at once; null: no limit.
  * @param options        of each of undici's clients.
  */
 export const createConnectionPool = (

@@ -11,7 +11,7 @@ interface Kept extends Grant {
   changes: number
 }
 
-// The key, the objects and their places in the map, rounded up (measured: 0.6 kB of heap, 0.9 kB of the process).
+// The key, the objects and their places in the map, rounded up.
 const OVERHEAD_BYTES = 1024
 
 /** What a store has to know of the revocation feed. */
