@@ -53,10 +53,18 @@ const application = async (t: TestContext): Promise<Application> => {
   }
 }
 
+let begun = 0
+let ended = 0
+
 /** Ends with the body, or the code of the error. */
 const ask = (pool: ConnectionPool, path: string, headers: string[] = []): Promise<string> =>
   new Promise((resolve) => {
     let text = ''
+    begun += 1
+    const end = (how: string): void => {
+      ended += 1
+      resolve(how)
+    }
     const request: Dispatcher.DispatchOptions = { path, method: 'GET', headers }
     pool.dispatch(request, {
       onRequestStart: () => undefined,
@@ -64,8 +72,8 @@ const ask = (pool: ConnectionPool, path: string, headers: string[] = []): Promis
       onResponseData: (_controller, chunk) => {
         text += chunk.toString()
       },
-      onResponseEnd: () => resolve(text),
-      onResponseError: (_controller, error) => resolve(String(Reflect.get(error, 'code'))),
+      onResponseEnd: () => end(text),
+      onResponseError: (_controller, error) => end(String(Reflect.get(error, 'code'))),
     })
   })
 
