@@ -13,6 +13,7 @@ import { type MarkFile, openMarkFile } from '../gateway/decide/revocations/mark-
 import type { MarkPeers } from '../gateway/decide/revocations/mark-peers.ts'
 import { createRedisFeed, EVICTING, type RedisFeed } from '../gateway/decide/revocations/redis-feed.ts'
 import { createSwitchFeed } from '../gateway/decide/revocations/switch-feed.ts'
+import type { Unsure } from '../gateway/decide/revocations/unsure.ts'
 
 /** What the estate has of revocations: one feed all the life of the process, whatever is behind it. */
 export interface Revocations {
@@ -60,7 +61,7 @@ export const createRevocations = ({
   let closeRedis: () => void = () => undefined
   let followed: { readonly feed: RedisFeed; readonly place: string } | null = null
   const onPublished: OnPublished = (what, mark, by) => record(what, mark, by)
-  const unsure = new Map<string, () => void>()
+  const unsure: Unsure = new Map()
   const plain = { clock, log, onPublished, ...(peers === undefined ? {} : { peers }) }
   const fileOf = (wanted: string | undefined) => (peers === undefined ? openOrNone(wanted, clock) : null)
   let before: readonly Mark[] = peers?.known ?? []
@@ -205,7 +206,7 @@ const startRedisFeed = (
     readonly clock: Clock
     readonly log: Log
     readonly onPublished: OnPublished
-    readonly unsure: Map<string, () => void>
+    readonly unsure: Unsure
     readonly heardUs: number | null
   },
 ): { readonly feed: RedisFeed; readonly close: () => void } => {

@@ -53,14 +53,13 @@ const application = async (t: TestContext): Promise<Application> => {
   }
 }
 
-let begun = 0
+/** How often requests ended, all of them together. */
 let ended = 0
 
 /** Ends with the body, or the code of the error. */
 const ask = (pool: ConnectionPool, path: string, headers: string[] = []): Promise<string> =>
   new Promise((resolve) => {
     let text = ''
-    begun += 1
     const end = (how: string): void => {
       ended += 1
       resolve(how)
@@ -181,6 +180,7 @@ test('each request ends once, however connections end, and all of them remain us
       fc.integer({ min: 1, max: 4 }),
       async (paths, max) => {
         const pool = createConnectionPool(app.origin, max, {})
+        const endedBefore = ended
         const answers = await Promise.all(paths.map((one) => ask(pool, one)))
         for (const [at, one] of paths.entries()) {
           const expected =
@@ -192,6 +192,7 @@ test('each request ends once, however connections end, and all of them remain us
         const after = await Promise.all(Array.from({ length: max }, () => ask(pool, '/now')))
         assert.deepEqual(new Set(after), new Set(['now']))
         await pool.close()
+        assert.equal(ended - endedBefore, paths.length + max)
       },
     ),
     { numRuns: 60 },

@@ -45,7 +45,7 @@ export const driveFeed = ({ feed, reader, everyMs, log }: DriveOptions): { reado
         const [[, entries]] = reply
         feed.take(entries)
         // Tells the one who published that it is in force here.
-        void feed.beat()
+        void feed.tell()
       }
     }
   }

@@ -13,6 +13,7 @@ import { markOf } from './local-feed.ts'
 import { type Mark, mostMarks } from './mark.ts'
 import { createMarkTable } from './mark-table.ts'
 import { comparePositions, heldOf, type Position, START } from './position.ts'
+import { addUnsure, recordIfUnsure, type Unsure } from './unsure.ts'
 
 export interface RedisFeedOptions {
   readonly clock: Clock
@@ -33,8 +34,8 @@ export interface RedisFeedOptions {
   /** When that feed was heard last, by the monotonic clock, if it was the same one; null or left out: it was not. */
   readonly heardUs?: number | null
   readonly onPublished: OnPublished
-  /** Of this feed and those before it: what may be in a feed although nobody could be told so; default none. */
-  readonly unsure?: Map<string, () => void>
+  /** Of this feed and those before it; default none. */
+  readonly unsure?: Unsure
   /** Resolves after so many milliseconds; rejects never. */
   readonly pause: (ms: number) => Promise<void>
 }
@@ -42,6 +43,8 @@ export interface RedisFeedOptions {
 export interface RedisFeed extends RevocationFeed {
   /** One heartbeat: reads all that is new. Resolves to what is wrong, or null; never rejects. */
   readonly beat: () => Promise<string | null>
+  /** Beats until a heartbeat has told the others how far this gateway has come, or fails. */
+  readonly tell: () => Promise<void>
   /** Applies what another connection read; contiguous, from our position on or before it. */
   readonly take: (reply: unknown) => void
   readonly streamKey: string
@@ -61,7 +64,6 @@ const ADDED_TOGETHER = 100
 const APPLIED_WAITS = { times: 20, ms: 25 }
 /** Before an entry that may be in the feed is added again, which does nothing if it is. */
 const ADD_AGAIN_MS = 100
-const MOST_UNSURE = 1000
 
 /**
  * The feed that gateways share by a Redis; see docs/revocation.md for what each of them knows, and may do.
@@ -77,6 +79,8 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   let epoch = `none-${self}`
   let position: Position = START
   let held = heldOf(epoch, position)
+  /** As the last heartbeat said. */
+  let toldHeld = ''
   const table = createMarkTable(epoch)
   const listeners = createListeners<Mark>(log)
   /** Ids that this epoch's feed has. */
@@ -86,7 +90,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   let asOfUs: number | null = options.heardUs ?? null
   let isHeard = false
   /** To be recorded when it is seen there. */
-  const { unsure = new Map<string, () => void>() } = options
+  const { unsure = new Map() } = options
   const createdUs = clock.monotonicUs()
   let settling: { readonly untilServerMs: number } | null = null
   let serverAheadMs = 0
@@ -136,9 +140,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
 
   const noticeInFeed = (id: string): void => {
     inFeed.add(id)
-    const record = unsure.get(id)
-    unsure.delete(id)
-    record?.()
+    recordIfUnsure(unsure, id)
   }
 
   const takeMark = (mark: Mark, at: Position, fresh: Mark[]): void => {
@@ -163,9 +165,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     })
 
   const notSure = (entry: FeedEntry, error: unknown, record: () => void): NotPublished => {
-    const [oldest] = unsure.size < MOST_UNSURE ? [] : unsure.keys()
-    if (oldest !== undefined) unsure.delete(oldest)
-    unsure.set(idOf(entry), record)
+    addUnsure(unsure, idOf(entry), record)
     return { failed: error instanceof Error ? error.message : String(error), isUnsure: true }
   }
 
@@ -175,6 +175,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     const sentUs = clock.monotonicUs()
     beats += 1
     const proposed = `${clock.nowMs()}-${randomBytes(9).toString('base64url')}`
+    toldHeld = held
     const args = [epoch, proposed, position, self, beats, PAGE, maxStaleMs * 3]
     const commands: [string, ...Argument[]][] = [
       ['EVAL', BEAT, 4, keys.meta, keys.marks, keys.replicas, keys.ids, ...args],
@@ -265,6 +266,11 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     return beating
   }
 
+  const tell = async (): Promise<void> => {
+    // One that is under way may say where it was before.
+    while (toldHeld !== held && (await beat()) === null);
+  }
+
   /** Those heard of lately, and how many of them have come as far. */
   const countReplicas = (at: Position): Published['replicas'] => ({
     known: replicas.length,
@@ -346,6 +352,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
 
   return {
     beat,
+    tell,
     take: (reply) => takeEntries(readEntries(reply, mac)),
     streamKey: keys.marks,
     adopt: (marks) => {

@@ -58,6 +58,36 @@ describe('the feed that gateways share', { skip: withoutRedis }, () => {
     assert.equal(later.known, 2)
   })
 
+  test('is told how far a gateway has come also when that was amid a heartbeat', async (t) => {
+    const redis = await redisFor(t)
+    const link = await linkTo(t, redis.port)
+    const beats = new EventEmitter()
+    const batch: typeof link.batch = async (commands) => {
+      const reply = await link.batch(commands)
+      beats.emit('asked')
+      await once(beats, 'answer')
+      return reply
+    }
+    const b = replicaOf({ ...link, batch })
+    const asked = once(beats, 'asked')
+    const beating = b.feed.beat()
+    await asked
+    let told: Promise<void> | null = null
+    const takeOnce = async (): Promise<void> => {
+      if (told !== null) return
+      b.feed.take(await link.call('XRANGE', b.feed.streamKey, '-', '+'))
+      told = b.feed.tell()
+      beats.on('asked', () => setImmediate(() => beats.emit('answer')))
+      beats.emit('answer')
+      await told
+    }
+    const a = replicaOf(await linkTo(t, redis.port), { pause: takeOnce })
+    assert.equal(await a.feed.beat(), null)
+    const { replicas } = await published(a.feed)
+    assert.deepEqual(replicas, { known: 2, applied: 2 })
+    assert.equal(await beating, null)
+  })
+
   test('is fresh for as long after a heartbeat as maxStale says, then stale, then lost', async (t) => {
     const [a] = await replicasOf(t, await redisFor(t), 1)
     assert.ok(a !== undefined)
