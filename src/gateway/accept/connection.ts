@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Clock } from '../../core/clock.ts'
 import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { createHeadCapture, type HeadCapture } from './head-capture.ts'
 import type { RequestBody } from './request-body.ts'
@@ -10,7 +11,9 @@ export interface Connection {
   /** Kept, since a closed socket no longer tells. */
   readonly remoteAddress: string
   readonly peerCertificate: PeerCertificate | null
-  readonly capture: HeadCapture
+  readonly capture: Omit<HeadCapture, 'data' | 'headRead'>
+  /** When the parser has read a whole head. `bodyBytes` is null for a chunked body. */
+  readonly headRead: HeadCapture['headRead']
   /** The body that is still arriving for a reply under way, if any. */
   readonly arriving: () => RequestBody | null
   readonly setArriving: (request: IncomingMessage, body: RequestBody) => void
@@ -37,8 +40,8 @@ export interface Connection {
   readonly onGoAway: (listener: () => void) => void
 }
 
-// A connection that is closed with bytes unread is reset, and the reset can overtake the reply. So what the
-// caller still sends is read and dropped, for a while (RFC 9112 section 9.6).
+// A connection that is closed with bytes unread is reset, and the reset can overtake the reply, if there is one. So what
+// the caller still sends is read and dropped, for a while (RFC 9112 section 9.6).
 const LINGER_MS = 1000
 const LINGER_BYTES = 16 * 1024 * 1024
 
@@ -46,14 +49,29 @@ const LINGER_BYTES = 16 * 1024 * 1024
 // taken for gone when nothing is written for this long.
 const HALF_CLOSED_MS = 500
 
-/** @param raw what carries the bytes of an encrypted socket; otherwise the socket itself. */
-export const createConnection = (
-  socket: Socket,
-  maxHeadBytes: number,
-  raw: Socket = socket,
-  peerCertificate: PeerCertificate | null = null,
-): Connection => {
-  const capture = createHeadCapture(maxHeadBytes)
+export interface ConnectionOptions {
+  /** What carries the bytes of an encrypted socket; otherwise the socket itself. */
+  readonly raw: Socket
+  readonly peerCertificate: PeerCertificate | null
+  readonly clock: Pick<Clock, 'monotonicUs'>
+  /** How much is kept of a head that does not end. */
+  readonly maxHeadBytes: number
+  /** How long a head may take, the first one since the connection was made. */
+  readonly headTimeoutMs: () => number
+  readonly onHeadLate: (connection: Connection) => void
+}
+
+/**
+ * Follows one socket.
+ *
+ * Each has a deadline of its own for heads: Node looks at all connections at once and cuts all that are late by then,
+ * while everybody else waits. Does not see a head that begins in the same bytes as a chunked body ends.
+ */
+export const createConnection = (socket: Socket, options: ConnectionOptions): Connection => {
+  const { raw, peerCertificate, clock, headTimeoutMs } = options
+  const capture = createHeadCapture(options.maxHeadBytes)
+  let headSinceUs: number | null = null
+  let headTimer: NodeJS.Timeout | undefined
   let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
   let closed = false
   let underWay = 0
@@ -66,6 +84,10 @@ export const createConnection = (
   const finish = (): void => {
     closed = true
     if (lingerBytes !== -1 || socket.destroyed) return
+    if (socket.bytesWritten === 0) {
+      socket.destroy()
+      return
+    }
     lingerBytes = 0
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
     socket.once('close', () => clearTimeout(timer))
@@ -78,9 +100,25 @@ export const createConnection = (
     if (!socket.destroyed) raw.resetAndDestroy()
   }
 
+  const awaitHead = (): void => {
+    if (headSinceUs !== null) return
+    headSinceUs = clock.monotonicUs()
+    headTimer ??= setTimeout(lookForHead, headTimeoutMs())
+  }
+  // It goes on through heads that are in time, since nearly all are: a timer for each would cost more.
+  const lookForHead = (): void => {
+    headTimer = undefined
+    if (headSinceUs === null || closed || socket.destroyed) return
+    const leftMs = headTimeoutMs() - (clock.monotonicUs() - headSinceUs) / 1000
+    if (leftMs > 0) headTimer = setTimeout(lookForHead, Math.ceil(leftMs))
+    else options.onHeadLate(connection)
+  }
+
   const onData = (chunk: Buffer): void => {
     if (lingerBytes === -1) {
-      if (!closed) capture.data(chunk)
+      if (closed) return
+      capture.data(chunk)
+      if (capture.isReading()) awaitHead()
       return
     }
     lingerBytes += chunk.length
@@ -100,11 +138,16 @@ export const createConnection = (
   // Node ends a connection by this after its last reply, and would reset it if anything is unread.
   socket.destroySoon = finish
 
-  return {
+  const connection: Connection = {
     socket,
     remoteAddress: socket.remoteAddress ?? '',
     peerCertificate,
     capture,
+    headRead: (bodyBytes, isComplete) => {
+      capture.headRead(bodyBytes, isComplete)
+      headSinceUs = null
+      if (capture.isReading()) awaitHead()
+    },
     arriving: () => (arriving === null || arriving.request.complete || underWay === 0 ? null : arriving.body),
     setArriving: (request, body) => {
       arriving = { request, body }
@@ -145,4 +188,7 @@ export const createConnection = (
       if (goesAway) listener()
     },
   }
+  awaitHead()
+  socket.once('close', () => clearTimeout(headTimer))
+  return connection
 }

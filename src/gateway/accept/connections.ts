@@ -7,7 +7,7 @@ import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { createAdmission } from './admission.ts'
 import type { LimitsConfig, ListenerConfig, TrustedProxyConfig } from './config.ts'
 import { type Connection, createConnection } from './connection.ts'
-import type { Server } from './http-server.ts'
+import { headDeadlineMs, type Server } from './http-server.ts'
 import { certificateOf, hasBadCertificate } from './tls.ts'
 
 /** Where a listener listens, and whom it believes; by default nobody. */
@@ -22,6 +22,7 @@ export interface ConnectionsOptions {
   readonly limits: () => LimitsConfig
   readonly clock: Clock
   readonly log: Log
+  readonly onHeadLate: (connection: Connection) => void
 }
 
 /** The connections of one server. */
@@ -38,7 +39,7 @@ export interface Connections {
 
 /** Follows every connection of a server from its first byte to its end. */
 export const trackConnections = (server: Server, options: ConnectionsOptions): Connections => {
-  const { config, limits, log } = options
+  const { config, limits, clock, log, onHeadLate } = options
   const connections = new Map<Duplex, Connection>()
   // By peer: Node does not tell which of them an encrypted one belongs to.
   const handshaking = new Map<string, Socket>()
@@ -46,8 +47,12 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
   trust(config.trustedProxies ?? [])
   const tooMany = createDropLog(options)
 
-  const open = (socket: Socket, raw: Socket, certificate: PeerCertificate | null): void => {
-    const connection = createConnection(socket, 4 * limits().headerBytes + 65_536, raw, certificate)
+  const headTimeoutMs = (): number => headDeadlineMs(limits())
+
+  const open = (socket: Socket, raw: Socket, peerCertificate: PeerCertificate | null): void => {
+    const maxHeadBytes = 4 * limits().headerBytes + 65_536
+    const followed = { raw, peerCertificate, clock, maxHeadBytes, headTimeoutMs, onHeadLate }
+    const connection = createConnection(socket, followed)
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
   }

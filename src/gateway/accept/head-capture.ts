@@ -4,6 +4,8 @@ export interface HeadCapture {
   readonly data: (chunk: Buffer) => void
   /** When the parser has read a whole head. `bodyBytes` is null for a chunked body. */
   readonly headRead: (bodyBytes: number | null, isComplete: () => boolean) => void
+  /** True when a part of the next head is there, as far as that can be told. */
+  readonly isReading: () => boolean
   /** How many bytes the head had that was read last; 0 where that is not known. */
   readonly headBytes: () => number
   /** What is there of the next head; Latin-1. Null when it cannot be told from a body. */
@@ -69,6 +71,7 @@ export const createHeadCapture = (maxBytes: number): HeadCapture => {
   return {
     data,
     headRead,
+    isReading: () => chunked === null && pending?.length !== 0,
     headBytes: () => headBytes,
     text: () => (chunked === null && pending !== null ? pending.toString('latin1', 0, maxBytes) : null),
     bodyIsHere: () => chunked === null && pending !== null && bodyLeft === 0,

@@ -63,7 +63,7 @@ export const createHttpExchange = (
 ): Exchange => {
   const { bodyBytes, upgrade } = readFraming(request.rawHeaders)
   const httpVersion = request.httpVersion === '1.0' ? '1.0' : '1.1'
-  connection.capture.headRead(bodyBytes, () => request.complete)
+  connection.headRead(bodyBytes, () => request.complete)
   const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
   const reply = createHttpReply(response, httpVersion, {
     nowMs: context.clock.nowMs,

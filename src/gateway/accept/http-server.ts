@@ -11,9 +11,8 @@ export type Server = HttpServer<typeof UpgradableRequest> | HttpsServer<typeof U
 /** Node's server, with everything off that it would do to a request by itself. */
 export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): Server => {
   const options = {
-    // Default: 30 s, which would let a slow request live that much longer, and cut all of such a time at once, while
-    // everybody else waits. Each look costs about a microsecond a connection.
-    connectionsCheckingInterval: Math.min(200, Math.ceil(limits.headersTimeout / 4)),
+    // Default: 30 s, which would let a slow request live that much longer.
+    connectionsCheckingInterval: 1_000,
     noDelay: true,
     insecureHTTPParser: false,
     // Node would answer by itself, without a record.
@@ -40,8 +39,14 @@ export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): S
   return Object.assign(server, { httpAllowHalfOpen: true })
 }
 
+export const headDeadlineMs = ({ headersTimeout, requestTimeout }: LimitsConfig): number =>
+  Math.min(headersTimeout, requestTimeout)
+
+/** Past the deadline that each connection has itself, which does not see all: see `createConnection`. */
+const BEHIND_DEADLINE_MS = 1_000
+
 export const applyLimits = (server: Server, limits: LimitsConfig): void => {
-  server.headersTimeout = Math.min(limits.headersTimeout, limits.requestTimeout)
+  server.headersTimeout = headDeadlineMs(limits) + BEHIND_DEADLINE_MS
   server.keepAliveTimeout = limits.keepAliveTimeout
   server.maxConnections = limits.connections
   // Documented only as an option; Node reads it off the server for each new connection.

@@ -14,6 +14,7 @@ import { applyLimits, createHttpServer, listen } from './http-server.ts'
 import {
   bodyError,
   CONNECTION_LOST,
+  HEAD_LATE,
   HEAD_TOO_LARGE,
   NOT_FIRST,
   parserErrorCode,
@@ -70,7 +71,8 @@ export const createListener = (deps: ListenerDeps): Listener => {
   let draining = false
   const tls = deps.tls === undefined || deps.tls === null ? null : createTlsSwitch(deps.tls)
   const server = createHttpServer(limits, tls)
-  const connections = trackConnections(server, { config, clock, log, limits: () => limits })
+  const onHeadLate = (connection: Connection): void => handlers.onHeadLate(connection)
+  const connections = trackConnections(server, { config, clock, log, limits: () => limits, onHeadLate })
   const context: ExchangeContext = {
     listener: config.id ?? config.bind,
     tls: tls !== null,
@@ -78,7 +80,8 @@ export const createListener = (deps: ListenerDeps): Listener => {
     limits: () => limits,
     isDraining: () => draining,
   }
-  const { onRequest, onUpgrade, onConnect, onClientError } = createHandlers(deps, connections, context)
+  const handlers = createHandlers(deps, connections, context)
+  const { onRequest, onUpgrade, onConnect, onClientError } = handlers
   server.on('request', (request, response) => onRequest(request, response, false))
   server.on('checkContinue', (request, response) => onRequest(request, response, true))
   server.on('checkExpectation', (request, response) => onRequest(request, response, true))
@@ -111,6 +114,7 @@ interface Handlers {
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, behind: Buffer) => void
   readonly onConnect: (request: IncomingMessage, socket: Duplex) => void
   readonly onClientError: (error: Error, socket: Duplex) => void
+  readonly onHeadLate: (connection: Connection) => void
 }
 
 const createHandlers = (deps: ListenerDeps, connections: Connections, context: ExchangeContext): Handlers => {
@@ -136,6 +140,12 @@ const createHandlers = (deps: ListenerDeps, connections: Connections, context: E
     const { listener, tls } = context
     const head = { ...partial, remoteAddress: connection.remoteAddress, listener, tls }
     hand(createRawExchange(connection, head, deps.clock.nowMs), refusal)
+  }
+
+  const refuseHead = (connection: Connection, refusal: Refusal): void => {
+    const text = connection.capture.text()
+    if (text?.trim() === '') return endQuietly(connection)
+    refuseRaw(connection, readPartialHead(text ?? ''), refusal)
   }
 
   /** The connection of a socket that is no longer Node's to read; null when there is nothing more to do with it. */
@@ -169,7 +179,7 @@ const createHandlers = (deps: ListenerDeps, connections: Connections, context: E
       if (connection === null) return
       // Node does not wait for the replies before this one, and the connection has one way back only.
       if (connection.isBusy()) return refuseRaw(connection, headOf(request), NOT_FIRST)
-      connection.capture.headRead(0, () => true)
+      connection.headRead(0, () => true)
       if (isTooLarge(connection)) return refuseRaw(connection, headOf(request), HEAD_TOO_LARGE)
       const exchange = createUpgradeExchange(connection, request, behind, context)
       guarded(exchange, () => deps.onExchange(exchange))
@@ -189,11 +199,10 @@ const createHandlers = (deps: ListenerDeps, connections: Connections, context: E
         if (code === null) socket.destroy()
         return
       }
-      const text = code === 'HPE_CLOSED_CONNECTION' ? '' : connection.capture.text()
-      if (text?.trim() === '') return endQuietly(connection)
-      const refusal = code === null ? CONNECTION_LOST : refusalOfParser(code)
-      refuseRaw(connection, readPartialHead(text ?? ''), refusal)
+      if (code === 'HPE_CLOSED_CONNECTION') return endQuietly(connection)
+      refuseHead(connection, code === null ? CONNECTION_LOST : refusalOfParser(code))
     },
+    onHeadLate: (connection) => refuseHead(connection, HEAD_LATE),
   }
 }
 

@@ -16,7 +16,7 @@ const MALFORMED = 'The request is not well-formed HTTP/1.1.'
 export const refusalOfParser = (code: string): Refusal => {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return refuse('accept', 'request_timeout', 'the request did not arrive in time')
+      return HEAD_LATE
     case 'HPE_HEADER_OVERFLOW':
       return HEAD_TOO_LARGE
     default:
@@ -25,6 +25,8 @@ export const refusalOfParser = (code: string): Refusal => {
       })
   }
 }
+
+export const HEAD_LATE = refuse('accept', 'request_timeout', 'the request did not arrive in time')
 
 export const HEAD_TOO_LARGE = refuse(
   'accept',

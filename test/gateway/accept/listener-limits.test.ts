@@ -8,7 +8,7 @@ import type { LimitsConfig } from '../../../src/gateway/accept/config.ts'
 import { createAuthority } from '../../support/certificates.ts'
 import { openRaw, openTls, type RawConnection } from '../../support/raw-http.ts'
 import { handshake } from '../../support/websocket.ts'
-import { answerOk, LIMITS, materialOf, startListener } from './support.ts'
+import { answerOk, echo, LIMITS, materialOf, startListener } from './support.ts'
 
 const { cert, key } = createAuthority().issue({ commonName: 'gateway', names: ['bank.test'] })
 const material = materialOf({ cert, key }, { certFile: 'cert', keyFile: 'key' })
@@ -100,6 +100,29 @@ for (const [transport, tls, open] of [
         ['request_timeout', '/slow'],
       ])
       assert.equal(exchanges.length, 0)
+    })
+
+    test('headersTimeout: a later head has as long, whatever came before it', async (t) => {
+      const { connect, refused } = await start(t, { headersTimeout: 400 }, echo)
+      const CHUNKED = 'POST / HTTP/1.1\r\nHost: bank.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n'
+      const ends = [
+        [GET, 'GET /later HTTP/1.1\r\n'],
+        [`${GET}GET /same HTTP/1.1\r\n`, ''],
+        [`${CHUNKED}0\r\n\r\n`, 'GET /after-chunks HTTP/1.1\r\n'],
+        [`${CHUNKED}0\r\n\r\nGET /behind-chunks HTTP/1.1\r\n`, ''],
+      ].map(async ([first = '', later = '']) => {
+        const connection = await connect()
+        connection.send(first)
+        assert.equal((await connection.response()).status, 200)
+        connection.send(later)
+        assert.equal((await connection.response()).status, 408)
+        assert.equal(await connection.closed(), 'end')
+      })
+      await Promise.all(ends)
+      assert.deepEqual(
+        refused.map(({ refusal }) => refusal),
+        Array(4).fill('request_timeout'),
+      )
     })
 
     test('keepAliveTimeout: an idle connection is closed without a word', async (t) => {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import type { Log } from '../../../src/core/log.ts'
 import { REFUSALS } from '../../../src/core/refusals.ts'
@@ -75,7 +75,7 @@ export const startListener = async (
     config: { bind: '127.0.0.1:0' },
     tls,
     limits: { ...LIMITS, ...limits },
-    clock: fixedClock,
+    clock: { ...fixedClock, monotonicUs: systemClock.monotonicUs },
     log: silentLog,
     onExchange: (exchange) => {
       exchanges.push(exchange)
