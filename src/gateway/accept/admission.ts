@@ -40,7 +40,8 @@ export const createAdmission = (limit: () => number): Admission => {
       const count = counts.get(peer) ?? 0
       if (count >= limit()) return false
       counts.set(peer, count + 1)
-      socket.once('close', () => leave(peer))
+      // Not `once`, which would make three objects more for each of thousands.
+      socket.on('close', () => leave(peer))
       return true
     },
   }

@@ -49,16 +49,15 @@ const LINGER_BYTES = 16 * 1024 * 1024
 // taken for gone when nothing is written for this long.
 const HALF_CLOSED_MS = 500
 
+/** What all connections of a listener have in common. */
 export interface ConnectionOptions {
-  /** What carries the bytes of an encrypted socket; otherwise the socket itself. */
-  readonly raw: Socket
-  readonly peerCertificate: PeerCertificate | null
   readonly clock: Pick<Clock, 'monotonicUs'>
   /** How much is kept of a head that does not end. */
-  readonly maxHeadBytes: number
+  readonly maxHeadBytes: () => number
   /** How long a head may take, the first one since the connection was made. */
   readonly headTimeoutMs: () => number
   readonly onHeadLate: (connection: Connection) => void
+  readonly onClose: (connection: Connection) => void
 }
 
 /**
@@ -66,129 +65,216 @@ export interface ConnectionOptions {
  *
  * Each has a deadline of its own for heads: Node looks at all connections at once and cuts all that are late by then,
  * while everybody else waits. Does not see a head that begins in the same bytes as a chunked body ends.
+ *
+ * @param raw what carries the bytes of an encrypted socket; otherwise the socket itself.
  */
-export const createConnection = (socket: Socket, options: ConnectionOptions): Connection => {
-  const { raw, peerCertificate, clock, headTimeoutMs } = options
-  const capture = createHeadCapture(options.maxHeadBytes)
-  let headSinceUs: number | null = null
-  let headTimer: NodeJS.Timeout | undefined
-  let arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
-  let closed = false
-  let underWay = 0
-  let turn: (() => void) | null = null
-  let lingerBytes = -1
-  let givenAway = false
-  let goesAway = false
-  let onGoAway: (() => void) | null = null
+export const createConnection = (
+  socket: Socket,
+  options: ConnectionOptions,
+  raw: Socket = socket,
+  peerCertificate: PeerCertificate | null = null,
+): Connection => new FollowedSocket(socket, options, raw, peerCertificate)
 
-  const finish = (): void => {
-    closed = true
-    if (lingerBytes !== -1 || socket.destroyed) return
+/** A class, since there may be ten thousand: functions made anew for each would be a third of what each takes. */
+class FollowedSocket implements Connection {
+  readonly socket: Socket
+  readonly remoteAddress: string
+  readonly peerCertificate: PeerCertificate | null
+  readonly capture: HeadCapture
+  readonly #raw: Socket
+  readonly #options: ConnectionOptions
+  #headSinceUs: number | null = null
+  #headTimer: NodeJS.Timeout | undefined
+  #arriving: { readonly request: IncomingMessage; readonly body: RequestBody } | null = null
+  #closed = false
+  #underWay = 0
+  #turn: (() => void) | null = null
+  #lingerBytes = -1
+  #givenAway = false
+  #goesAway = false
+  #onGoAway: (() => void) | null = null
+
+  constructor(
+    socket: Socket,
+    options: ConnectionOptions,
+    raw: Socket,
+    peerCertificate: PeerCertificate | null,
+  ) {
+    this.socket = socket
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.peerCertificate = peerCertificate
+    this.capture = createHeadCapture(options.maxHeadBytes())
+    this.#raw = raw
+    this.#options = options
+    follow(socket, this)
+    this.#awaitHead()
+  }
+
+  arriving(): RequestBody | null {
+    const { request, body } = this.#arriving ?? {}
+    return request === undefined || body === undefined || request.complete || this.#underWay === 0
+      ? null
+      : body
+  }
+
+  setArriving(request: IncomingMessage, body: RequestBody): void {
+    this.#arriving = { request, body }
+  }
+
+  isClosed(): boolean {
+    return this.#closed
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  begin(): void {
+    this.#underWay += 1
+  }
+
+  done(): void {
+    this.#underWay -= 1
+    if (this.#underWay > 0) return
+    if (this.#turn !== null) this.#turn()
+    else if (this.#closed && !this.#givenAway) this.finish()
+  }
+
+  isIdle(): boolean {
+    return this.#underWay === 0 && this.capture.text() === ''
+  }
+
+  isBusy(): boolean {
+    return this.#underWay > 0
+  }
+
+  isLast(): boolean {
+    return this.#underWay === 1 && this.#turn === null
+  }
+
+  whenItsTurn(send: () => void): void {
+    if (this.#underWay === 0) send()
+    else this.#turn = send
+  }
+
+  finish(): void {
+    const { socket } = this
+    this.#closed = true
+    if (this.#lingerBytes !== -1 || socket.destroyed) return
     if (socket.bytesWritten === 0) {
       socket.destroy()
       return
     }
-    lingerBytes = 0
+    this.#lingerBytes = 0
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
     socket.once('close', () => clearTimeout(timer))
     socket.end()
     socket.resume()
   }
 
-  const reset = (): void => {
-    closed = true
-    if (!socket.destroyed) raw.resetAndDestroy()
+  reset(): void {
+    this.#closed = true
+    if (!this.socket.destroyed) this.#raw.resetAndDestroy()
   }
 
-  const awaitHead = (): void => {
-    if (headSinceUs !== null) return
-    headSinceUs = clock.monotonicUs()
-    headTimer ??= setTimeout(lookForHead, headTimeoutMs())
-  }
-  // It goes on through heads that are in time, since nearly all are: a timer for each would cost more.
-  const lookForHead = (): void => {
-    headTimer = undefined
-    if (headSinceUs === null || closed || socket.destroyed) return
-    const leftMs = headTimeoutMs() - (clock.monotonicUs() - headSinceUs) / 1000
-    if (leftMs > 0) headTimer = setTimeout(lookForHead, Math.ceil(leftMs))
-    else options.onHeadLate(connection)
+  giveAway(): void {
+    this.#closed = true
+    this.#givenAway = true
+    this.socket.off('data', onData)
   }
 
-  const onData = (chunk: Buffer): void => {
-    if (lingerBytes === -1) {
-      if (closed) return
-      capture.data(chunk)
-      if (capture.isReading()) awaitHead()
+  goAway(): void {
+    this.#goesAway = true
+    this.#onGoAway?.()
+  }
+
+  onGoAway(listener: () => void): void {
+    this.#onGoAway = listener
+    if (this.#goesAway) listener()
+  }
+
+  headRead(bodyBytes: number | null, isComplete: () => boolean): void {
+    this.capture.headRead(bodyBytes, isComplete)
+    this.#headSinceUs = null
+    if (this.capture.isReading()) this.#awaitHead()
+  }
+
+  /** Before Node sees them. */
+  takeBytes(chunk: Buffer): void {
+    if (this.#lingerBytes === -1) {
+      if (this.#closed) return
+      this.capture.data(chunk)
+      if (this.capture.isReading()) this.#awaitHead()
       return
     }
-    lingerBytes += chunk.length
-    if (lingerBytes > LINGER_BYTES) socket.destroy()
+    this.#lingerBytes += chunk.length
+    if (this.#lingerBytes > LINGER_BYTES) this.socket.destroy()
   }
-  // Before Node's own listener, so that the bytes are there when the parser refuses them.
-  socket.prependListener('data', onData)
-  socket.once('end', () => {
-    if (givenAway) return
+
+  /** The caller has ended its side. */
+  noticeEnd(): void {
+    if (this.#givenAway) return
+    const { socket } = this
     let written = socket.bytesWritten
     const timer = setInterval(() => {
       if (socket.bytesWritten === written) socket.destroy()
       written = socket.bytesWritten
     }, HALF_CLOSED_MS)
     socket.once('close', () => clearInterval(timer))
-  })
-  // Node ends a connection by this after its last reply, and would reset it if anything is unread.
-  socket.destroySoon = finish
-
-  const connection: Connection = {
-    socket,
-    remoteAddress: socket.remoteAddress ?? '',
-    peerCertificate,
-    capture,
-    headRead: (bodyBytes, isComplete) => {
-      capture.headRead(bodyBytes, isComplete)
-      headSinceUs = null
-      if (capture.isReading()) awaitHead()
-    },
-    arriving: () => (arriving === null || arriving.request.complete || underWay === 0 ? null : arriving.body),
-    setArriving: (request, body) => {
-      arriving = { request, body }
-    },
-    isClosed: () => closed,
-    close: () => {
-      closed = true
-    },
-    begin: () => {
-      underWay += 1
-    },
-    done: () => {
-      underWay -= 1
-      if (underWay > 0) return
-      if (turn !== null) turn()
-      else if (closed && !givenAway) finish()
-    },
-    isIdle: () => underWay === 0 && capture.text() === '',
-    isBusy: () => underWay > 0,
-    isLast: () => underWay === 1 && turn === null,
-    whenItsTurn: (send) => {
-      if (underWay === 0) send()
-      else turn = send
-    },
-    finish,
-    reset,
-    giveAway: () => {
-      closed = true
-      givenAway = true
-      socket.off('data', onData)
-    },
-    goAway: () => {
-      goesAway = true
-      onGoAway?.()
-    },
-    onGoAway: (listener) => {
-      onGoAway = listener
-      if (goesAway) listener()
-    },
   }
-  awaitHead()
-  socket.once('close', () => clearTimeout(headTimer))
-  return connection
+
+  noticeClose(): void {
+    clearTimeout(this.#headTimer)
+    this.#options.onClose(this)
+  }
+
+  #awaitHead(): void {
+    if (this.#headSinceUs !== null) return
+    this.#headSinceUs = this.#options.clock.monotonicUs()
+    this.#headTimer ??= setTimeout(lookForHead, this.#options.headTimeoutMs(), this)
+  }
+
+  /** The timer goes on through heads that are in time, since nearly all are: one for each would cost more. */
+  lookForHead(): void {
+    const { clock, headTimeoutMs, onHeadLate } = this.#options
+    this.#headTimer = undefined
+    if (this.#headSinceUs === null || this.#closed || this.socket.destroyed) return
+    const leftMs = headTimeoutMs() - (clock.monotonicUs() - this.#headSinceUs) / 1000
+    if (leftMs > 0) this.#headTimer = setTimeout(lookForHead, Math.ceil(leftMs), this)
+    else onHeadLate(this)
+  }
 }
+
+const FOLLOWED = Symbol('the connection of a socket')
+
+interface Followed {
+  [FOLLOWED]?: FollowedSocket
+}
+
+const follow = (socket: Socket & Followed, connection: FollowedSocket): void => {
+  socket[FOLLOWED] = connection
+  // Before Node's own listener, so that the bytes are there when the parser refuses them.
+  socket.prependListener('data', onData)
+  socket.on('end', onEnd)
+  socket.on('close', onClose)
+  // Node ends a connection by this after its last reply, and would reset it if anything is unread.
+  socket.destroySoon = destroySoon
+}
+
+function onData(this: Followed, chunk: Buffer): void {
+  this[FOLLOWED]?.takeBytes(chunk)
+}
+
+function onEnd(this: Followed): void {
+  this[FOLLOWED]?.noticeEnd()
+}
+
+function onClose(this: Followed): void {
+  this[FOLLOWED]?.noticeClose()
+}
+
+function destroySoon(this: Followed): void {
+  this[FOLLOWED]?.finish()
+}
+
+const lookForHead = (connection: FollowedSocket): void => connection.lookForHead()

@@ -6,7 +6,7 @@ import type { Log } from '../../core/log.ts'
 import type { PeerCertificate } from '../../core/peer-certificate.ts'
 import { createAdmission } from './admission.ts'
 import type { LimitsConfig, ListenerConfig, TrustedProxyConfig } from './config.ts'
-import { type Connection, createConnection } from './connection.ts'
+import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
 import { headDeadlineMs, type Server } from './http-server.ts'
 import { certificateOf, hasBadCertificate } from './tls.ts'
 
@@ -47,14 +47,16 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
   trust(config.trustedProxies ?? [])
   const tooMany = createDropLog(options)
 
-  const headTimeoutMs = (): number => headDeadlineMs(limits())
+  const common: ConnectionOptions = {
+    clock,
+    maxHeadBytes: () => 4 * limits().headerBytes + 65_536,
+    headTimeoutMs: () => headDeadlineMs(limits()),
+    onHeadLate,
+    onClose: ({ socket }) => connections.delete(socket),
+  }
 
   const open = (socket: Socket, raw: Socket, peerCertificate: PeerCertificate | null): void => {
-    const maxHeadBytes = 4 * limits().headerBytes + 65_536
-    const followed = { raw, peerCertificate, clock, maxHeadBytes, headTimeoutMs, onHeadLate }
-    const connection = createConnection(socket, followed)
-    connections.set(socket, connection)
-    socket.once('close', () => connections.delete(socket))
+    connections.set(socket, createConnection(socket, common, raw, peerCertificate))
   }
   server.on('connection', (raw: Socket) => {
     if (!admit(raw)) {

@@ -23,58 +23,76 @@ const NOTHING = Buffer.alloc(0)
  *
  * @param maxBytes how much is kept of a head that does not end.
  */
-export const createHeadCapture = (maxBytes: number): HeadCapture => {
-  // Null: where the next head starts is not known, as after a chunked body with something behind it.
-  let pending: Buffer | null = NOTHING
-  let bodyLeft = 0
-  let chunked: { readonly isComplete: () => boolean } | null = null
-  let endsClean = false
-  let headBytes = 0
+export const createHeadCapture = (maxBytes: number): HeadCapture => new KeptHead(maxBytes)
 
-  const keep = (chunk: Buffer): void => {
-    if (pending === null || pending.length >= maxBytes) return
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+/** A class, since each connection has one: see `createConnection`. */
+class KeptHead implements HeadCapture {
+  readonly #maxBytes: number
+  /** Null: where the next head starts is not known, as after a chunked body with something behind it. */
+  #pending: Buffer | null = NOTHING
+  #bodyLeft = 0
+  #isComplete: (() => boolean) | null = null
+  #endsClean = false
+  #headBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
   }
 
-  const data = (chunk: Buffer): void => {
-    if (chunked !== null) {
-      if (!chunked.isComplete()) {
-        endsClean = chunk.subarray(-4).equals(HEAD_END)
+  data(chunk: Buffer): void {
+    if (this.#isComplete !== null) {
+      if (!this.#isComplete()) {
+        this.#endsClean = chunk.subarray(-4).equals(HEAD_END)
         return
       }
-      chunked = null
-      pending = endsClean ? NOTHING : null
+      this.#isComplete = null
+      this.#pending = this.#endsClean ? NOTHING : null
     }
-    if (bodyLeft >= chunk.length) bodyLeft -= chunk.length
+    if (this.#bodyLeft >= chunk.length) this.#bodyLeft -= chunk.length
     else {
-      keep(bodyLeft === 0 ? chunk : chunk.subarray(bodyLeft))
-      bodyLeft = 0
+      this.#keep(this.#bodyLeft === 0 ? chunk : chunk.subarray(this.#bodyLeft))
+      this.#bodyLeft = 0
     }
   }
 
-  const headRead = (bodyBytes: number | null, isComplete: () => boolean): void => {
+  headRead(bodyBytes: number | null, isComplete: () => boolean): void {
+    const pending = this.#pending
     const end = pending === null ? -1 : pending.indexOf(HEAD_END, leadingLineEnds(pending))
     const rest = pending === null || end === -1 ? null : pending.subarray(end + HEAD_END.length)
-    if (end !== -1) headBytes = end + HEAD_END.length
+    if (end !== -1) this.#headBytes = end + HEAD_END.length
     // Its end was not kept.
-    else headBytes = pending !== null && pending.length >= maxBytes ? pending.length : 0
+    else this.#headBytes = pending !== null && pending.length >= this.#maxBytes ? pending.length : 0
     if (rest === null || bodyBytes === null) {
-      pending = rest === null ? null : NOTHING
-      chunked = bodyBytes === null ? { isComplete } : null
-      endsClean = rest?.subarray(-4).equals(HEAD_END) === true
+      this.#pending = rest === null ? null : NOTHING
+      this.#isComplete = bodyBytes === null ? isComplete : null
+      this.#endsClean = rest?.subarray(-4).equals(HEAD_END) === true
       return
     }
-    pending = rest.length > bodyBytes ? rest.subarray(bodyBytes) : NOTHING
-    bodyLeft = Math.max(0, bodyBytes - rest.length)
+    this.#pending = rest.length > bodyBytes ? rest.subarray(bodyBytes) : NOTHING
+    this.#bodyLeft = Math.max(0, bodyBytes - rest.length)
   }
 
-  return {
-    data,
-    headRead,
-    isReading: () => chunked === null && pending?.length !== 0,
-    headBytes: () => headBytes,
-    text: () => (chunked === null && pending !== null ? pending.toString('latin1', 0, maxBytes) : null),
-    bodyIsHere: () => chunked === null && pending !== null && bodyLeft === 0,
+  isReading(): boolean {
+    return this.#isComplete === null && this.#pending?.length !== 0
+  }
+
+  headBytes(): number {
+    return this.#headBytes
+  }
+
+  text(): string | null {
+    if (this.#isComplete !== null || this.#pending === null) return null
+    return this.#pending.toString('latin1', 0, this.#maxBytes)
+  }
+
+  bodyIsHere(): boolean {
+    return this.#isComplete === null && this.#pending !== null && this.#bodyLeft === 0
+  }
+
+  #keep(chunk: Buffer): void {
+    const pending = this.#pending
+    if (pending === null || pending.length >= this.#maxBytes) return
+    this.#pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
   }
 }
 

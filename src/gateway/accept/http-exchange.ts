@@ -72,8 +72,8 @@ export const createHttpExchange = (
       ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||
       upgrade ||
       (body !== null && !request.complete && !connection.capture.bodyIsHere()),
-    closing: connection.close,
-    reset: connection.reset,
+    closing: () => connection.close(),
+    reset: () => connection.reset(),
   })
   connection.begin()
   const departure = watch(response, () => {
@@ -135,9 +135,9 @@ export const createRawExchange = (
 ): Exchange => {
   const reply = createSocketReply(connection.socket, head.method, {
     nowMs,
-    whenItsTurn: connection.whenItsTurn,
-    finish: connection.finish,
-    reset: connection.reset,
+    whenItsTurn: (send) => connection.whenItsTurn(send),
+    finish: () => connection.finish(),
+    reset: () => connection.reset(),
   })
   return { head, body: Readable.from([]), reply, ...createDeparture() }
 }

@@ -234,5 +234,5 @@ const refusalOfHead = (request: IncomingMessage, waits: boolean): Refusal | null
 /** Nobody has asked anything: replies under way go on, and an idle connection ends without a word. */
 const endQuietly = (connection: Connection): void => {
   connection.close()
-  connection.whenItsTurn(connection.finish)
+  connection.whenItsTurn(() => connection.finish())
 }

@@ -30,7 +30,7 @@ export const createUpgradeExchange = (
     response.emit('drain')
   }
   socket.on('drain', onDrain)
-  response.once('finish', connection.finish)
+  response.once('finish', () => connection.finish())
   socket.once('close', () => {
     if (!accepted && !response.writableFinished) departure.gone()
     connection.done()
@@ -49,8 +49,8 @@ export const createUpgradeExchange = (
     nowMs: context.clock.nowMs,
     stallTimeoutMs: () => context.limits().stallTimeout,
     mustClose: () => true,
-    closing: connection.close,
-    reset: connection.reset,
+    closing: () => connection.close(),
+    reset: () => connection.reset(),
   })
   const untilAccepted: Reply = { ...reply, headSent: () => accepted || reply.headSent() }
   return {
@@ -68,6 +68,6 @@ export const createUpgradeExchange = (
     reply: untilAccepted,
     onGone: departure.onGone,
     signal: departure.signal,
-    upgrade: { accept, onGoAway: connection.onGoAway },
+    upgrade: { accept, onGoAway: (listener) => connection.onGoAway(listener) },
   }
 }

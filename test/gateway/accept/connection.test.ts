@@ -40,16 +40,15 @@ const follow = async (t: TestContext, headTimeoutMs: number): Promise<Followed> 
     tellLate = resolve
   })
   const connection = createConnection(socket, {
-    raw: socket,
-    peerCertificate: null,
     clock: systemClock,
-    maxHeadBytes: 1000,
+    maxHeadBytes: () => 1000,
     headTimeoutMs: () => headTimeoutMs,
     onHeadLate: (whose) => {
       assert.equal(whose, connection)
       late += 1
       tellLate()
     },
+    onClose: () => undefined,
   })
   const send = async (bytes: string): Promise<void> => {
     const come = once(socket, 'data')

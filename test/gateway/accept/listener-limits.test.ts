@@ -245,7 +245,7 @@ test('callers of one network of IPv6 are one address, and those of others are no
   const { admit } = createAdmission(() => 1)
   const from = (remoteAddress: string): boolean =>
     // Only the address and the end of the socket are looked at.
-    admit({ remoteAddress, once: () => undefined } as unknown as Socket)
+    admit({ remoteAddress, on: () => undefined } as unknown as Socket)
   assert.equal(from('2001:db8::1'), true)
   assert.equal(from('2001:db8::ffff:2'), false)
   assert.equal(from('2001:db8:0:1::1'), true)
