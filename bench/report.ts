@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Load } from './load.ts'
 import type { LogRun, Logs } from './logs.ts'
 import { median } from './median.ts'
-import type { Abuse, Memory } from './scenarios.ts'
+import type { Abuse, AbuseRound, Memory } from './scenarios.ts'
 import type { Shared } from './shared.ts'
 import { CEDAR_WAYS, ENFORCED, HTTP_PROXY, PUBLIC } from './subjects.ts'
 
@@ -111,16 +111,19 @@ const aims = (result: Result): readonly string[] => {
   const { abuse, memory, logs, shared } = result
   const [few = '', , many = ''] = CEDAR_WAYS.map(({ name }) => name)
   const growth = ratio(result, few, many)
-  const worse = abuse === null ? null : abuse.abused.p99Us / abuse.calm.p99Us
+  const p99Us = (which: keyof AbuseRound): number =>
+    median((abuse?.rounds ?? []).map((round) => round[which].p99Us))
+  const worse = p99Us('abused') / p99Us('calm')
   const megabytes = memory === null ? null : memory.fullBytes / MEBIBYTE
   return [
     `enforced at least 1.6 × bare http-proxy: ${atLeast(overProxy, 1.6)}`,
     `enforced at least 0.85 × public: ${atLeast(overPublic, 0.85)}`,
     `10,000 Cedar policies cost at most 1.5 × what 10 do: ${growth === null ? 'not measured' : `${times(growth)} ${judged(growth <= 1.5)}`}`,
-    abuse === null || worse === null
+    abuse === null
       ? 'under abuse: not measured'
-      : `p99 with ${abuse.idleConnections} idle connections and ${abuse.slowConnections} each of slow headers, bodies and readers, at most 3 × calm: ` +
-        `${milliseconds(abuse.abused.p99Us)} ms / ${milliseconds(abuse.calm.p99Us)} ms = ${times(worse)} ${judged(worse <= 3)}`,
+      : `p99 with ${abuse.idleConnections} idle connections and ${abuse.slowConnections} each of slow headers, bodies and readers at ${abuse.ratePerSecond} requests/s, at most 3 × calm: ` +
+        `${milliseconds(p99Us('abused'))} ms / ${milliseconds(p99Us('calm'))} ms = ${times(worse)} ${judged(worse <= 3)}; ` +
+        `each round: ${abuse.rounds.map(({ calm, abused }) => `${milliseconds(abused.p99Us)} / ${milliseconds(calm.p99Us)}`).join(', ')}`,
     memory === null || megabytes === null
       ? 'memory: not measured'
       : `${whole(memory.tokens)} tokens, ${memory.routes} routes, ${whole(memory.grants)} grants in 400 MiB: ` +

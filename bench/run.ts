@@ -107,7 +107,7 @@ const benchAll = async (scratch: string): Promise<Result> => {
   const measured = await measureSubjects(subjects, rounds, { seconds, connections, scratch })
   await Promise.all(subjects.map(({ stop }) => stop()))
   say('callers that hold on')
-  const abuse = only === undefined ? await measureAbuse(backendPort, seconds * 2) : null
+  const abuse = only === undefined ? await measureAbuse(backendPort, rounds) : null
   say('memory')
   const memory = only === undefined ? await measureMemory(backendPort) : null
   say('shared grants and marks')

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { loadConfiguration } from '../config/load.ts'
 import type { Log } from '../core/log.ts'
 import { openMarkFile } from '../gateway/decide/revocations/mark-file.ts'
+import { growHeapBy } from '../start/heap-growth.ts'
 import { letHelpersGiveWay } from '../start/helper-threads.ts'
 import { notStarted } from '../start/options.ts'
 import { countWorkers } from '../start/workers/count-workers.ts'
@@ -49,6 +50,7 @@ const serveAlone = async ({ config: file }: ServeOptions, io: CommandIo, log: Lo
     return EXIT.usage
   }
   reload = () => void started.reload()
+  growHeapBy()
   letHelpersGiveWay()
   await stop
   await started.close()
@@ -112,6 +114,7 @@ const serveAsWorker = async (
     return EXIT.usage
   }
   link.onReload(() => void started.reload())
+  growHeapBy()
   letHelpersGiveWay()
   const { addresses } = started
   await link.send({ kind: 'ready', addresses, version: started.configuration().version })
