@@ -52,7 +52,7 @@ const LEAVING_MS = 10_000
 
 /** What well-behaved callers see while others hold connections and drip bytes. */
 export const measureAbuse = async (backendPort: number, rounds: number): Promise<Abuse> => {
-  // At this rate a third to a half of the core is left beside the others, as a gateway has it that is to stand them.
+  // At this rate the core has room for what V8 does beside the requests: see docs/adr/0013.
   const [idleConnections, slowConnections, ratePerSecond] = [2000, 300, 500]
   const gateway = await startSallyport({ backendPort, routes: 200, grants: 'ttl: 5m' })
   const load = (seconds: number): Load =>
