@@ -64,7 +64,7 @@ export interface ConnectionOptions {
  * Follows one socket.
  *
  * Each has a deadline of its own for heads: Node looks at all connections at once and cuts all that are late by then,
- * while everybody else waits. Does not see a head that begins in the same bytes as a chunked body ends.
+ * while everybody else waits. Does not see heads from where one begins in the same bytes as a chunked body ends.
  *
  * @param raw what carries the bytes of an encrypted socket; otherwise the socket itself.
  */

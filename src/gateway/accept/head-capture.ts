@@ -4,7 +4,7 @@ export interface HeadCapture {
   readonly data: (chunk: Buffer) => void
   /** When the parser has read a whole head. `bodyBytes` is null for a chunked body. */
   readonly headRead: (bodyBytes: number | null, isComplete: () => boolean) => void
-  /** True when a part of the next head is there, as far as that can be told. */
+  /** True when a part of the next head is there; false too where that cannot be told. */
   readonly isReading: () => boolean
   /** How many bytes the head had that was read last; 0 where that is not known. */
   readonly headBytes: () => number
@@ -73,7 +73,8 @@ class KeptHead implements HeadCapture {
   }
 
   isReading(): boolean {
-    return this.#isComplete === null && this.#pending?.length !== 0
+    const pending = this.#pending
+    return this.#isComplete === null && pending !== null && leadingLineEnds(pending) < pending.length
   }
 
   headBytes(): number {

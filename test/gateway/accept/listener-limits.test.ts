@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import { isRefusal } from '../../../src/core/refusals.ts'
 import { createAdmission } from '../../../src/gateway/accept/admission.ts'
@@ -123,6 +124,27 @@ for (const [transport, tls, open] of [
         refused.map(({ refusal }) => refusal),
         Array(4).fill('request_timeout'),
       )
+    })
+
+    test('headersTimeout: what is no head is not waited for', async (t) => {
+      const { connect, refused } = await start(t, { headersTimeout: 300 }, (exchange) => {
+        if (exchange.head.target === '/slow') setTimeout(() => answerOk(exchange), 900)
+        else echo(exchange)
+      })
+      const CHUNKED = 'POST / HTTP/1.1\r\nHost: bank.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
+      const SLOW = 'GET /slow HTTP/1.1\r\nHost: bank.test\r\n\r\n'
+      const begins = [GET, `${CHUNKED}`, `${GET}\r\n`, `${CHUNKED}\r\n`].map(async (first) => {
+        const connection = await connect()
+        connection.send(`${first}${SLOW}`)
+        for (let count = 0; count < 2; count += 1)
+          assert.equal((await connection.response()).status, 200, JSON.stringify(first))
+        connection.send(`\r\n`)
+        await wait(600)
+        connection.send(GET)
+        assert.equal((await connection.response()).status, 200, JSON.stringify(first))
+      })
+      await Promise.all(begins)
+      assert.deepEqual(refused, [])
     })
 
     test('keepAliveTimeout: an idle connection is closed without a word', async (t) => {
