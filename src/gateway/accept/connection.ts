@@ -234,14 +234,20 @@ class FollowedSocket implements Connection {
     this.#headTimer ??= setTimeout(lookForHead, this.#options.headTimeoutMs(), this)
   }
 
-  /** The timer goes on through heads that are in time, since nearly all are: one for each would cost more. */
-  lookForHead(): void {
+  /**
+   * The timer goes on through heads that are in time, since nearly all are: one for each would cost more.
+   *
+   * @param again what had come by the first look has been read since, if the process was held up.
+   */
+  lookForHead(again: boolean): void {
     const { clock, headTimeoutMs, onHeadLate } = this.#options
+    clearTimeout(this.#headTimer)
     this.#headTimer = undefined
     if (this.#headSinceUs === null || this.#closed || this.socket.destroyed) return
     const leftMs = headTimeoutMs() - (clock.monotonicUs() - this.#headSinceUs) / 1000
     if (leftMs > 0) this.#headTimer = setTimeout(lookForHead, Math.ceil(leftMs), this)
-    else onHeadLate(this)
+    else if (again) onHeadLate(this)
+    else setImmediate(lookAgain, this)
   }
 }
 
@@ -277,4 +283,6 @@ function destroySoon(this: Followed): void {
   this[FOLLOWED]?.finish()
 }
 
-const lookForHead = (connection: FollowedSocket): void => connection.lookForHead()
+const lookForHead = (connection: FollowedSocket): void => connection.lookForHead(false)
+
+const lookAgain = (connection: FollowedSocket): void => connection.lookForHead(true)

@@ -96,8 +96,8 @@ export const trackConnections = (server: Server, options: ConnectionsOptions): C
     retireCertified: () => {
       for (const connection of connections.values()) {
         if (connection.peerCertificate === null) continue
-        if (connection.isIdle()) connection.socket.destroy()
-        else connection.close()
+        if (connection.isBusy()) connection.close()
+        else connection.finish()
       }
     },
     trust,

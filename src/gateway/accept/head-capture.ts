@@ -57,7 +57,7 @@ class KeptHead implements HeadCapture {
 
   headRead(bodyBytes: number | null, isComplete: () => boolean): void {
     const pending = this.#pending
-    const end = pending === null ? -1 : pending.indexOf(HEAD_END, leadingLineEnds(pending))
+    const end = pending === null ? -1 : pending.indexOf(HEAD_END)
     const rest = pending === null || end === -1 ? null : pending.subarray(end + HEAD_END.length)
     if (end !== -1) this.#headBytes = end + HEAD_END.length
     // Its end was not kept.
@@ -68,13 +68,12 @@ class KeptHead implements HeadCapture {
       this.#endsClean = rest?.subarray(-4).equals(HEAD_END) === true
       return
     }
-    this.#pending = rest.length > bodyBytes ? rest.subarray(bodyBytes) : NOTHING
+    this.#pending = rest.length > bodyBytes ? withoutLineEnds(rest.subarray(bodyBytes)) : NOTHING
     this.#bodyLeft = Math.max(0, bodyBytes - rest.length)
   }
 
   isReading(): boolean {
-    const pending = this.#pending
-    return this.#isComplete === null && pending !== null && leadingLineEnds(pending) < pending.length
+    return this.#isComplete === null && this.#pending !== null && this.#pending.length > 0
   }
 
   headBytes(): number {
@@ -93,13 +92,13 @@ class KeptHead implements HeadCapture {
   #keep(chunk: Buffer): void {
     const pending = this.#pending
     if (pending === null || pending.length >= this.#maxBytes) return
-    this.#pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+    this.#pending = pending.length === 0 ? withoutLineEnds(chunk) : Buffer.concat([pending, chunk])
   }
 }
 
 /** Empty lines before a request line are skipped by the parser too (RFC 9112 section 2.2). */
-const leadingLineEnds = (bytes: Buffer): number => {
+const withoutLineEnds = (bytes: Buffer): Buffer => {
   let index = 0
   while (bytes[index] === 0x0d || bytes[index] === 0x0a) index += 1
-  return index
+  return index === 0 ? bytes : bytes.subarray(index)
 }

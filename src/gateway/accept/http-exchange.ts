@@ -63,7 +63,8 @@ export const createHttpExchange = (
 ): Exchange => {
   const { bodyBytes, upgrade } = readFraming(request.rawHeaders)
   const httpVersion = request.httpVersion === '1.0' ? '1.0' : '1.1'
-  connection.headRead(bodyBytes, () => request.complete)
+  // What follows an upgrade is nobody's request, however much it is.
+  connection.headRead(upgrade ? Number.POSITIVE_INFINITY : bodyBytes, () => request.complete)
   const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
   const reply = createHttpReply(response, httpVersion, {
     nowMs: context.clock.nowMs,

@@ -73,9 +73,10 @@ test('a head that does not end is late, whatever comes of it', async (t) => {
 })
 
 test('a later head that does not end is late', async (t) => {
-  const followed = await follow(t, 100)
+  const followed = await follow(t, 1_000)
   await followed.send(HEAD)
   readHead(followed)
+  assert.equal(followed.late(), 0)
   await followed.send('GET /')
   await followed.isLate
   assert.equal(followed.late(), 1)
@@ -89,15 +90,15 @@ test('a head that began in the same bytes as another ended is late', async (t) =
 })
 
 test('each head has the whole time, and between two of them there is none', async (t) => {
-  const followed = await follow(t, 1_000)
+  const followed = await follow(t, 3_000)
   await followed.send(HEAD)
   readHead(followed)
-  await wait(700)
+  await wait(1_600)
   await followed.send('GET /')
-  await wait(700)
+  await wait(1_600)
   await followed.send(' HTTP/1.1\r\n\r\n')
   readHead(followed)
-  await wait(1_400)
+  await wait(3_400)
   assert.equal(followed.late(), 0)
 })
 
@@ -106,4 +107,27 @@ test('nothing is late on a connection that is closed', async (t) => {
   followed.connection.close()
   await wait(150)
   assert.equal(followed.late(), 0)
+})
+
+test('what has come while the process was held up is read before its head is late', async (t) => {
+  const followed = await follow(t, 300)
+  let read = false
+  followed.connection.socket.once('data', () => {
+    readHead(followed)
+    read = true
+  })
+  followed.caller.send(HEAD)
+  const until = performance.now() + 500
+  while (performance.now() < until);
+  while (!read) await new Promise((resolve) => setImmediate(resolve))
+  await wait(400)
+  assert.equal(followed.late(), 0)
+})
+
+test('empty lines are no head, and are not kept', async (t) => {
+  const { connection, send, isLate } = await follow(t, 200)
+  await send('\r\n'.repeat(1000))
+  assert.equal(connection.capture.text(), '')
+  assert.equal(connection.capture.isReading(), false)
+  await isLate
 })

@@ -104,7 +104,7 @@ for (const [transport, tls, open] of [
     })
 
     test('headersTimeout: a later head has as long, whatever came before it', async (t) => {
-      const { connect, refused } = await start(t, { headersTimeout: 400 }, echo)
+      const { connect, refused } = await start(t, { headersTimeout: 1_000 }, echo)
       const CHUNKED = 'POST / HTTP/1.1\r\nHost: bank.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n'
       const ends = [
         [GET, 'GET /later HTTP/1.1\r\n'],
@@ -127,8 +127,8 @@ for (const [transport, tls, open] of [
     })
 
     test('headersTimeout: what is no head is not waited for', async (t) => {
-      const { connect, refused } = await start(t, { headersTimeout: 300 }, (exchange) => {
-        if (exchange.head.target === '/slow') setTimeout(() => answerOk(exchange), 900)
+      const { connect, refused } = await start(t, { headersTimeout: 1_000 }, (exchange) => {
+        if (exchange.head.target === '/slow') setTimeout(() => answerOk(exchange), 2_200)
         else echo(exchange)
       })
       const CHUNKED = 'POST / HTTP/1.1\r\nHost: bank.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
@@ -139,11 +139,16 @@ for (const [transport, tls, open] of [
         for (let count = 0; count < 2; count += 1)
           assert.equal((await connection.response()).status, 200, JSON.stringify(first))
         connection.send(`\r\n`)
-        await wait(600)
+        await wait(1_500)
         connection.send(GET)
         assert.equal((await connection.response()).status, 200, JSON.stringify(first))
       })
-      await Promise.all(begins)
+      const upgrade = connect().then(async (connection) => {
+        connection.send(`${SLOW.replace('\r\n\r\n', '\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')}${GET}`)
+        assert.equal((await connection.response()).status, 200)
+        assert.equal(await connection.closed(), 'end')
+      })
+      await Promise.all([...begins, upgrade])
       assert.deepEqual(refused, [])
     })
 

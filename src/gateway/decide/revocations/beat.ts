@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Mac } from '../redis/mac.ts'
 import { type PlacedEntry, readEntries } from './feed-entry.ts'
-import type { Position } from './position.ts'
+import { comparePositions, type Position } from './position.ts'
 
 /** What one heartbeat found. */
 export interface Beat {
@@ -17,6 +17,10 @@ export interface Beat {
   readonly replicas: readonly { readonly id: string; readonly epoch: string; readonly position: Position }[]
   readonly policy: string
 }
+
+/** True when a gateway had applied all up to there, as its last heartbeat said. */
+export const hasComeTo = (replica: Beat['replicas'][number], epoch: string, at: Position): boolean =>
+  replica.epoch === epoch && comparePositions(replica.position, at) >= 0
 
 const REPLY = z.tuple([
   z.string(),

@@ -4,7 +4,7 @@ import type { Log } from '../../../core/log.ts'
 import type { Argument, RedisLink } from '../redis/link.ts'
 import type { Mac } from '../redis/mac.ts'
 import { addEntries } from './add-entries.ts'
-import { type Beat, createBeatReader } from './beat.ts'
+import { type Beat, createBeatReader, hasComeTo } from './beat.ts'
 import type { FeedStatus, Freshness, NotPublished, OnPublished, Published, RevocationFeed } from './feed.ts'
 import { type FeedEntry, idOf, type PlacedEntry, readEntries } from './feed-entry.ts'
 import { BEAT } from './feed-scripts.ts'
@@ -259,6 +259,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
     beating ??= oneBeat()
       .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
       .then((outcome) => {
+        if (outcome !== null) toldHeld = ''
         beating = null
         wrong = outcome
         return outcome
@@ -274,9 +275,7 @@ export const createRedisFeed = (options: RedisFeedOptions): RedisFeed => {
   /** Those heard of lately, and how many of them have come as far. */
   const countReplicas = (at: Position): Published['replicas'] => ({
     known: replicas.length,
-    applied: replicas.filter(
-      (each) => each.id === self || (each.epoch === epoch && comparePositions(each.position, at) >= 0),
-    ).length,
+    applied: replicas.filter((each) => each.id === self || hasComeTo(each, epoch, at)).length,
   })
 
   const appliedBy = async (at: Position): Promise<Published['replicas']> => {
