@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
@@ -270,6 +271,22 @@ describe('new certificates', () => {
     assert.match(text, /^HTTP\/1\.1 200 /)
     listener.configure(settings(FIRST))
     assert.equal((await ask(port, { servername: 'bank.test' })).name, 'first')
+  })
+
+  test('end a connection whose caller had shown a certificate, in the middle of a head too', async (t) => {
+    const tls: Tls = { ...FIRST, certificates: [BANK], clientCaFile: 'ca.crt', clientCert: 'optional' }
+    const { port, listener, exchanges, refused } = await start(t, tls)
+    const { cert, key } = alice
+    const open = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, cert, key })
+    await once(open, 'secureConnect')
+    // Its answer shows that the head behind it has come as well, and is over some turns later.
+    open.write('GET / HTTP/1.1\r\nHost: bank.test\r\n\r\nGET /half HTTP/1.1\r\n')
+    await once(open, 'data')
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    listener.configure(settings({ ...FIRST, certificates: [BANK] }))
+    await once(open.resume(), 'end')
+    assert.equal(exchanges.length, 1)
+    assert.deepEqual(refused, [])
   })
 
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
