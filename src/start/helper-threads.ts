@@ -2,13 +2,13 @@ import { readdirSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 
 export interface GiveWayTimes {
-  /** CPU time after which what requests need often is compiled; default 10 s. */
+  /** CPU time after which what requests need often is compiled; default 20 s. */
   readonly warmMs: number
   /** Between two looks at that; default 1 s. */
   readonly lookMs: number
 }
 
-const TIMES: GiveWayTimes = { warmMs: 10_000, lookMs: 1_000 }
+const TIMES: GiveWayTimes = { warmMs: 20_000, lookMs: 1_000 }
 /** Still a tenth of the core when requests want all of it, so that nothing starves. */
 const NICENESS = 10
 const DEFAULT_POOL_SIZE = 4
