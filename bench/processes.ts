@@ -84,6 +84,10 @@ const waitForPort = async (port: number, hasEnded: () => string | null): Promise
   }
 }
 
+/** Every subject on Node runs as the image does: V8's other threads share its one core. */
+const startedAsImage = ([file = '', ...args]: readonly string[]): readonly string[] =>
+  file === process.execPath ? [file, '--no-memory-reducer', ...args] : [file, ...args]
+
 /** Starts a command and waits until it listens. @throws Error with what it wrote, when it ends before. */
 export const startProcess = async (
   core: Core,
@@ -91,10 +95,9 @@ export const startProcess = async (
   port: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> => {
-  const [file, args] = pinned(core, command)
-  // Every subject on Node runs as the image does: V8's other threads share its one core.
-  const options =
-    core === 'subject' && canPin() ? { NODE_OPTIONS: '--v8-pool-size=1 --max-semi-space-size=4' } : {}
+  const asImage = core === 'subject' && canPin()
+  const [file, args] = pinned(core, asImage ? startedAsImage(command) : command)
+  const options = asImage ? { NODE_OPTIONS: '--v8-pool-size=1 --max-semi-space-size=4' } : {}
   const child = spawn(file, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...options, ...env },

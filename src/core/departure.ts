@@ -10,12 +10,18 @@ export interface Departure {
 export const createDeparture = (): Departure & { readonly gone: () => void } => {
   let isGone = false
   let controller: AbortController | null = null
-  const listeners = new Set<() => void>()
+  // Rarely more than two; those that are taken off leave null.
+  const listeners: ((() => void) | null)[] = []
   return {
     onGone: (listener) => {
-      if (isGone) listener()
-      else listeners.add(listener)
-      return () => listeners.delete(listener)
+      if (isGone) {
+        listener()
+        return () => undefined
+      }
+      const at = listeners.push(listener) - 1
+      return () => {
+        listeners[at] = null
+      }
     },
     signal: () => {
       controller ??= new AbortController()
@@ -26,7 +32,7 @@ export const createDeparture = (): Departure & { readonly gone: () => void } => 
       if (isGone) return
       isGone = true
       controller?.abort()
-      for (const listener of listeners) listener()
+      for (const listener of listeners) listener?.()
     },
   }
 }

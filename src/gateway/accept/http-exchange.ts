@@ -68,6 +68,7 @@ export const createHttpExchange = (
   const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
   const reply = createHttpReply(response, httpVersion, {
     nowMs: context.clock.nowMs,
+    waits,
     stallTimeoutMs: () => context.limits().stallTimeout,
     mustClose: () =>
       ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||

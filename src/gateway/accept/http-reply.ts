@@ -8,6 +8,8 @@ const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** What a reply needs to know of its connection at the moment when its head goes out. */
 export interface ReplyConnection {
   readonly nowMs: () => number
+  /** True when the caller sends its content only after a `100 Continue`. */
+  readonly waits: boolean
   /** True when nothing more will be read as a request: the reply says `Connection: close`. */
   readonly mustClose: () => boolean
   /** The reply has told the caller that the connection ends with it. */
@@ -17,9 +19,14 @@ export interface ReplyConnection {
   readonly reset: () => void
 }
 
+/** A first piece of content up to this size goes out with the head in one piece: a copy costs less than another write. */
+const SMALL_BYTES = 16 * 1024
+const NOTHING = Buffer.alloc(0)
+
 /**
  * The way back to the caller on Node's response object; fields go out in the order and spelling given.
  *
+ * The head goes out with what content there is in the same tick, and at its end without.
  * Node adds framing, `Connection` and `Keep-Alive` where they are missing, and this adds `Date`.
  */
 export const createHttpReply = (
@@ -29,8 +36,18 @@ export const createHttpReply = (
 ): Reply => {
   let onDrain: (() => void) | null = null
   let ended = false
+  let headWaits = false
+  let first: Buffer | null = null
   response.sendDate = false
   response.on('error', () => undefined)
+
+  const flush = (): void => {
+    if (!headWaits) return
+    headWaits = false
+    const content = first ?? NOTHING
+    first = null
+    if (!response.destroyed) response.write(content)
+  }
 
   const head: Reply['head'] = (status, reason, headers) => {
     const closes = connection.mustClose() || saysClose(headers)
@@ -38,9 +55,11 @@ export const createHttpReply = (
     if (closes) response.shouldKeepAlive = false
     // Node closes, without a word to us, where it was asked for a 100 and sent none: the content might still come.
     // That is known better here, and requests behind this one may be under way.
-    else Reflect.set(response, '_expect_continue', false)
+    else if (connection.waits) Reflect.set(response, '_expect_continue', false)
     response.writeHead(status, REASON.test(reason) ? reason : '', withDate(headers, connection.nowMs()))
     if (closes) connection.closing()
+    headWaits = true
+    process.nextTick(flush)
   }
 
   return {
@@ -53,7 +72,15 @@ export const createHttpReply = (
       socket.write(rawHead(status, '', headers), 'latin1')
     },
     head,
-    write: (chunk) => (ended || response.destroyed ? true : response.write(chunk)),
+    write: (chunk) => {
+      if (ended || response.destroyed) return true
+      if (headWaits && first === null && chunk.length <= SMALL_BYTES) {
+        first = chunk
+        return true
+      }
+      flush()
+      return response.write(chunk)
+    },
     onDrain: (listener) => {
       // Nearly every answer fits, so that nobody is told of a drain.
       if (onDrain === null) response.on('drain', () => onDrain?.())
@@ -69,7 +96,11 @@ export const createHttpReply = (
     end: (chunk) => {
       if (ended || response.destroyed) return
       ended = true
-      response.end(chunk)
+      if (first !== null && chunk !== undefined) flush()
+      headWaits = false
+      // As text, since Node puts no other content into one piece with the head.
+      if (first === null) response.end(chunk)
+      else response.end(first.toString('latin1'), 'latin1')
       boundTail(response, connection)
     },
     abort: connection.reset,

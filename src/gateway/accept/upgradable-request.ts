@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import { isWebSocketHandshake } from './websocket-handshake.ts'
 
 const ASKED = Symbol('the parser found a request to upgrade')
@@ -20,4 +21,17 @@ export class UpgradableRequest extends IncomingMessage {
   set upgrade(asked: boolean | null) {
     this[ASKED] = asked === true
   }
+}
+
+// All that Node's server itself looks for; it would make an object of all fields for that, with each request. Nobody
+// else may go by it, or by anything but `rawHeaders`.
+Object.defineProperty(UpgradableRequest.prototype, 'headers', {
+  get(this: UpgradableRequest) {
+    return { expect: joined(this.rawHeaders, 'expect'), te: joined(this.rawHeaders, 'te') }
+  },
+})
+
+const joined = (fields: HeaderPairs, name: string): string | undefined => {
+  const values = headerValues(fields, name)
+  return values.length === 0 ? undefined : values.join(', ')
 }

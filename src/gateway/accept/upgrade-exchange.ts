@@ -47,6 +47,7 @@ export const createUpgradeExchange = (
   }
   const reply = createHttpReply(response, '1.1', {
     nowMs: context.clock.nowMs,
+    waits: false,
     stallTimeoutMs: () => context.limits().stallTimeout,
     mustClose: () => true,
     closing: () => connection.close(),

@@ -135,11 +135,7 @@ const start = (
     progress.isEvents = true
     options.lease.becomes('events')
   }
-  if (!bodiless) {
-    // The head goes out at once, however long the content takes: an event stream may begin with silence.
-    reply.write(NOTHING)
-    return
-  }
+  if (!bodiless) return
   // Complete already: undici would compare the Content-Length of a 304 with the body that it cannot have.
   reply.end()
   options.finish(true)
@@ -213,8 +209,6 @@ const isEventStream = (headers: readonly string[]): boolean => {
   }
   return false
 }
-
-const NOTHING = Buffer.alloc(0)
 
 /** Null for an error that nobody gave a code: a refusal, or a bug. */
 const codeOf = (error: Error): string | null => {

@@ -92,6 +92,8 @@ export const relay = (
       headers: request.headers,
       body: request.body,
       servername: origin.serverName,
+      // Nothing is pipelined behind it: undici need not look for what would be.
+      blocking: false,
     }
     origin.dispatch(dispatched, {
       onRequestStart: (started) => {

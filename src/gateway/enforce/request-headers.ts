@@ -105,16 +105,16 @@ const addOurs = (
   const { ip, scheme, authority } = request
   out.push('Host', additions.host)
   if (additions.contentLength !== null) out.push('Content-Length', additions.contentLength)
-  const afresh = [
-    ...['X-Forwarded-For', ip, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority],
-    ...['Forwarded', forwarded(ip, authority, scheme), 'Via', `${additions.httpVersion} sallyport`],
-  ]
   // What the route says itself comes once, and from the route.
   const set = routesSetOurs ? namesOf(additions.headers) : NOTHING
-  for (let index = 0; index < afresh.length; index += 2) {
-    const name = afresh[index] ?? ''
-    if (!set.has(name.toLowerCase())) out.push(name, afresh[index + 1] ?? '')
+  const add = (name: string, lowerName: string, value: string): void => {
+    if (!set.has(lowerName)) out.push(name, value)
   }
+  add('X-Forwarded-For', 'x-forwarded-for', ip)
+  add('X-Forwarded-Proto', 'x-forwarded-proto', scheme)
+  add('X-Forwarded-Host', 'x-forwarded-host', authority)
+  add('Forwarded', 'forwarded', forwarded(ip, authority, scheme))
+  add('Via', 'via', `${additions.httpVersion} sallyport`)
   out.push('Sallyport-Decision-Id', additions.decisionId)
   if (additions.assertion !== null) out.push('Sallyport-Assertion', additions.assertion)
   const { credentials = null } = additions

@@ -25,12 +25,11 @@ export const digest = (bytes: Buffer): string => `sha256:${hash('sha256', bytes,
 export const GENESIS = digest(Buffer.alloc(0))
 
 /**
- * Ties a record to the line before it.
+ * What takes the place of the brace at the end of a line, and ties it to the line before.
  *
- * @param line a JSON object on one line whose last field is `writer`.
+ * The line is a JSON object whose last field is `writer`.
  */
-export const linked = (line: string, seq: number, prev: string): string =>
-  `${line.slice(0, -1)},"seq":${seq},"prev":"${prev}"}`
+export const linkEnd = (seq: number, prev: string): string => `,"seq":${seq},"prev":"${prev}"}`
 
 /** A writer's name and two numbers fit in this many bytes from the end of a line. */
 const TAIL_BYTES = 1024

@@ -3,7 +3,7 @@ import type { Identity } from '../../core/identity.ts'
 import type { RecordEntry } from '../../core/record-entry.ts'
 import { isRefusal } from '../../core/refusals.ts'
 import type { Route } from '../../core/route.ts'
-import type { DecisionRecord } from './decision-record.ts'
+import type { DecisionRecord, RecordedCredential, RecordedRequest } from './decision-record.ts'
 
 /** What a grant's answers to one question have in common, and the text of it. */
 interface Common {
@@ -13,6 +13,8 @@ interface Common {
   /** From `decision` to the credential, and from there to the request; without braces, with commas at both ends. */
   readonly before: string
   readonly after: string
+  /** What stands around the age of the credential; it is of one identity. */
+  readonly credential: { readonly before: string; readonly after: string } | null
 }
 
 /** The fields that differ between requests that one grant serves; all others are the same. */
@@ -47,8 +49,47 @@ export const createRecordLine = (): ((record: DecisionRecord, entry: RecordEntry
     const { id, time, credential, request, latencyUs, traceparent, writer } = record
     // Neither an id nor a time holds anything that JSON escapes.
     let line = `{"v":1,"id":"${id}","time":"${time}"${common.before}`
-    if (credential !== undefined) line += `"credential":${JSON.stringify(credential)},`
-    return `${line}${common.after}${JSON.stringify({ request, latencyUs, traceparent, writer }).slice(1)}`
+    if (credential !== undefined && common.credential !== null) {
+      const { before, after } = common.credential
+      const { ageSeconds } = credential
+      line += `${before}${ageSeconds === undefined ? '' : `,"ageSeconds":${numeral(ageSeconds)}`}${after}`
+    }
+    line += `${common.after}"request":${requestText(request)},"latencyUs":${numbersText(latencyUs)}`
+    if (traceparent !== undefined) line += `,"traceparent":${quoted(traceparent)}`
+    return `${line},"writer":${quoted(writer)}}`
+  }
+}
+
+/** Text of which JSON escapes nothing. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text))
+
+const numeral = (value: number): string => (Number.isFinite(value) ? `${value}` : 'null')
+
+const requestText = ({ id, method, host, path, ip }: RecordedRequest): string => {
+  let text = `{"id":${quoted(id)}`
+  if (method !== undefined) text += `,"method":${quoted(method)}`
+  if (host !== undefined) text += `,"host":${quoted(host)}`
+  if (path !== undefined) text += `,"path":${quoted(path)}`
+  if (ip !== undefined) text += `,"ip":${quoted(ip)}`
+  return `${text}}`
+}
+
+const numbersText = (numbers: Readonly<Record<string, number>>): string => {
+  let text = ''
+  for (const name in numbers) {
+    text += `${text === '' ? '' : ','}${quoted(name)}:${numeral(numbers[name] ?? Number.NaN)}`
+  }
+  return `{${text}}`
+}
+
+const credentialText = (credential: RecordedCredential | undefined): Common['credential'] => {
+  if (credential === undefined) return null
+  const { type, authenticator, id, issuer } = credential
+  return {
+    before: `"credential":${JSON.stringify({ type, authenticator, id }).slice(0, -1)}`,
+    after: `${issuer === undefined ? '' : `,"issuer":${JSON.stringify(issuer)}`}},`,
   }
 }
 
@@ -60,7 +101,7 @@ const isPlain = ({ follows, observed, coalesced, mark, stream }: RecordEntry): b
   mark === undefined &&
   stream === undefined
 
-const commonText = (record: DecisionRecord): Pick<Common, 'before' | 'after'> => {
+const commonText = (record: DecisionRecord): Pick<Common, 'before' | 'after' | 'credential'> => {
   const before: Record<string, unknown> = {}
   const after: Record<string, unknown> = {}
   let passed = false
@@ -71,5 +112,6 @@ const commonText = (record: DecisionRecord): Pick<Common, 'before' | 'after'> =>
   return {
     before: `,${JSON.stringify(before).slice(1, -1)},`,
     after: `${JSON.stringify(after).slice(1, -1)},`,
+    credential: credentialText(record.credential),
   }
 }

@@ -3,6 +3,7 @@ import type { AccessRequest, Subject } from '../../core/access-request.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
 import type { Credential, Identity } from '../../core/identity.ts'
+import { isoTime } from '../../core/iso-time.ts'
 import type { RecordEntry, RecordedMark } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { RequestFacts } from '../../core/request.ts'
@@ -81,7 +82,7 @@ export const decisionRecord = (
     v: 1,
     id: entry.id,
     follows: entry.follows,
-    time: new Date(nowMs).toISOString(),
+    time: isoTime(nowMs),
     decision: verdict.decision,
     code: verdict.code,
     source: verdict.source,

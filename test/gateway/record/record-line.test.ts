@@ -38,7 +38,24 @@ const decisions = [
   granted('asked', { source: 'engine' }),
   granted('shadowed', { shadow: { engine: 'other', agrees: false } }),
 ]
-const identities = [plain.identity, { ...(plain.identity ?? assert.fail()) }, null]
+const identity = plain.identity ?? assert.fail()
+const { issuedAt: _issuedAt, issuer: _issuer, ...bare } = identity.credential
+const identities = [
+  identity,
+  { ...identity },
+  ...[
+    bare,
+    { ...bare, issuedAt: Number.NEGATIVE_INFINITY },
+    { ...bare, issuedAt: 1.5, issuer: '"https"\u2028' },
+  ].map((credential) => ({ ...identity, credential })),
+  null,
+]
+const text = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string(),
+  fc.constantFrom('', '"', '\\', '\u007f', '\ud800'),
+)
+const number = fc.oneof(fc.nat(), fc.double(), fc.constantFrom(-0, 1e21, Number.POSITIVE_INFINITY))
 const routes = [plain.route, { ...(plain.route ?? assert.fail()), name: 'other', mode: 'observe' as const }]
 
 const entry = fc
@@ -48,10 +65,10 @@ const entry = fc
     identity: fc.constantFrom(...identities),
     route: fc.constantFrom(...routes, null),
     id: fc.uuid(),
-    host: fc.string(),
-    method: fc.constantFrom('GET', 'POST'),
+    facts: fc.record({ host: text, path: text, ip: text, method: fc.constantFrom('GET', 'M-SEARCH', '') }),
+    latencyUs: fc.dictionary(text, number),
     waitedMs: fc.nat(5000),
-    traceparent: fc.constantFrom(undefined, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
+    traceparent: fc.constantFrom(undefined, '"', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
     own: fc.constantFrom<Partial<RecordEntry>>(
       {},
       {},
@@ -61,9 +78,9 @@ const entry = fc
       { stream: { kind: 'websocket', reason: 'revoked', lifeMs: 5, bytesIn: 1, bytesOut: 2 } },
     ),
   })
-  .map(({ id, host, method, traceparent, waitedMs, own, ...parts }) => {
-    const request = { ...plain.request, id, host, method, traceparent }
-    const made: RecordEntry = { ...plain, ...parts, id, request, latencyUs: { decide: waitedMs }, ...own }
+  .map(({ id, facts, traceparent, waitedMs, own, ...parts }) => {
+    const request = { ...plain.request, ...facts, id, traceparent }
+    const made: RecordEntry = { ...plain, ...parts, id, request, ...own }
     return { made, nowMs: NOW_MS + waitedMs }
   })
 

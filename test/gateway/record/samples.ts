@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { Clock } from '../../../src/core/clock.ts'
 import type { Log } from '../../../src/core/log.ts'
 import type { RecordEntry } from '../../../src/core/record-entry.ts'
-import { digest, GENESIS, linked } from '../../../src/gateway/record/chain.ts'
+import { digest, GENESIS, linkEnd } from '../../../src/gateway/record/chain.ts'
 import type { DecisionRecord } from '../../../src/gateway/record/decision-record.ts'
 import { createFileSink, type FileSinkOptions } from '../../../src/gateway/record/sinks/file.ts'
 import { type GuardOptions, guardSink } from '../../../src/gateway/record/sinks/guard-sink.ts'
@@ -176,3 +176,7 @@ export const until = async (condition: () => boolean): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** A line tied to the one before it. */
+export const linked = (line: string, seq: number, prev: string): string =>
+  `${line.slice(0, -1)}${linkEnd(seq, prev)}`

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
-import { digest, GENESIS, linked } from '../../../src/gateway/record/chain.ts'
+import { digest, GENESIS } from '../../../src/gateway/record/chain.ts'
 import type { GivenHead } from '../../../src/gateway/record/given-heads.ts'
 import { type Verification, verifyLogs } from '../../../src/gateway/record/verify.ts'
-import { chainOf, shortRecord } from './samples.ts'
+import { chainOf, linked, shortRecord } from './samples.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-verify-'))
 after(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
 import { z } from 'zod'
 import type { Settings } from '../../../core/settings.ts'
-import { type ChainEnd, digest, GENESIS, linked, readLink } from '../chain.ts'
+import { type ChainEnd, digest, GENESIS, linkEnd, readLink } from '../chain.ts'
 import { canonicalPath, isRegularFile } from './append-file.ts'
 import { defineSink } from './define-sink.ts'
 import { lastLineOfParts } from './last-part.ts'
+import { createLineEncoder } from './line-encoder.ts'
 import { type LogFile, type LogFileOptions, openLogFile } from './log-file.ts'
 import { createRotation, type Rotation } from './rotation.ts'
 import { type RotationConfig, rotationConfig } from './rotation-config.ts'
@@ -69,20 +70,19 @@ export const createFileSink = (options: FileSinkOptions): BareSink => {
   const file = openLogFile({ ...options, accept: chain ? mustBeChained : mustNotBeChained })
   const { end: found, rotation } = closingOnError(file, () => goOn(file, options))
   let end = found
+  const encoder = createLineEncoder()
 
   const write: BareSink['write'] = (line, record) => {
-    const bytes = bytesOf(line)
+    const bytes = encoder.encode(line, chain ? `${linkEnd(end.seq + 1, end.hash)}\n` : '}\n')
     rotation?.before(bytes.length, end)
     const failed = file.append(bytes)
     if (failed !== null) return { failed }
+    encoder.keep()
     if (chain)
       end = { file: end.file, writer: record.writer, seq: end.seq + 1, hash: digest(bytes.subarray(0, -1)) }
     rotation?.after()
     return true
   }
-
-  const bytesOf = (line: string): Buffer =>
-    Buffer.from(`${chain ? linked(line, end.seq + 1, end.hash) : line}\n`)
 
   return {
     name,

@@ -22,7 +22,7 @@ const WATCH_MS = 1_000
 export interface LogFile {
   /** The line that was last when it was opened, without its newline; null in an empty file. */
   readonly lastLine: Buffer | null
-  /** Adds one line, newline included; null when it was written, else why not. */
+  /** Adds one line, newline included; null when it was written, else why not. Its bytes must stay as they are until the next was written. */
   readonly append: (line: Buffer) => string | null
   /** Bytes of the lines in it. */
   readonly length: () => number
