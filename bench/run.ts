@@ -28,7 +28,8 @@ const USAGE = `npm run bench [-- options]
 const MOST_FRESH_TOKENS_PER_SECOND = 6000
 // So long V8 takes on this code until it has compiled what is used: after 5 s a request still costs twice as much.
 const WARM_UP_SECONDS = 15
-const AGAIN_SECONDS = 2
+// Since its last turn others have had the core, and its connections have come to their end.
+const AGAIN_SECONDS = 4
 
 const { values } = parseArgs({
   options: {
