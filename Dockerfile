@@ -33,7 +33,7 @@ WORKDIR /etc/sallyport
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
-  CMD ["/nodejs/bin/node", "/app/bin/sallyport", "health"]
+  CMD ["/nodejs/bin/node", "--no-memory-reducer", "/app/bin/sallyport", "health"]
 # Not a thing for NODE_OPTIONS: Node takes this one from its command line alone.
 ENTRYPOINT ["/nodejs/bin/node", "--no-memory-reducer", "/app/bin/sallyport"]
 CMD ["serve", "--config", "/etc/sallyport/config/sallyport.yaml"]
