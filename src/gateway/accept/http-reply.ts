@@ -98,13 +98,27 @@ export const createHttpReply = (
       ended = true
       if (first !== null && chunk !== undefined) flush()
       headWaits = false
-      // As text, since Node puts no other content into one piece with the head.
       if (first === null) response.end(chunk)
-      else response.end(first.toString('latin1'), 'latin1')
+      else endWith(response, first.toString('latin1'))
       boundTail(response, connection)
     },
     abort: connection.reset,
   }
+}
+
+/**
+ * Ends a response of which nothing has gone out yet.
+ *
+ * @param content Latin-1: as text, since Node puts no other content into one piece with the head.
+ */
+const endWith = (response: ServerResponse, content: string): void => {
+  // Where it is known how much content there is, it is as good as a part of the head: Node then hands one text to the
+  // socket, and not a list of two of which the second is empty.
+  const head: unknown = Reflect.get(response, '_header')
+  const isBare = !response.chunkedEncoding && Reflect.get(response, '_hasBody') === true
+  if (typeof head !== 'string' || !isBare) return void response.end(content, 'latin1')
+  Reflect.set(response, '_header', head + content)
+  response.end()
 }
 
 /** Nobody waits for the end of an answer to be read, so that a caller who does not read could hold it for ever. */

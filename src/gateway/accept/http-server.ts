@@ -3,10 +3,10 @@ import { createServer as createTlsServer, type Server as HttpsServer } from 'nod
 import type { AddressInfo, Server as TcpServer } from 'node:net'
 import { joinBind, splitBind } from '../../core/bind-address.ts'
 import type { LimitsConfig } from './config.ts'
+import { ServerRequest } from './server-request.ts'
 import type { TlsSwitch } from './tls.ts'
-import { UpgradableRequest } from './upgradable-request.ts'
 
-export type Server = HttpServer<typeof UpgradableRequest> | HttpsServer<typeof UpgradableRequest>
+export type Server = HttpServer<typeof ServerRequest> | HttpsServer<typeof ServerRequest>
 
 /** Node's server, with everything off that it would do to a request by itself. */
 export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): Server => {
@@ -19,7 +19,7 @@ export const createHttpServer = (limits: LimitsConfig, tls: TlsSwitch | null): S
     requireHostHeader: false,
     // The body has deadlines of its own.
     requestTimeout: 0,
-    IncomingMessage: UpgradableRequest,
+    IncomingMessage: ServerRequest,
   }
   const server: Server =
     tls === null

@@ -116,6 +116,21 @@ test('a first piece that waits with the head goes out when more takes its time',
   await connection.received((text) => text.endsWith('\r\n\r\nab'))
 })
 
+test('an answer to HEAD has no content, whatever was given, and the next answer follows it', async (t) => {
+  const { port, listener } = await startListener(({ reply }) => {
+    reply.head(200, 'OK', ['Content-Length', '2'])
+    reply.write(Buffer.from('ab'))
+    reply.end()
+  })
+  t.after(() => listener.close(0))
+  const connection = await openRaw(port)
+  t.after(connection.destroy)
+  connection.send(GET.replace('GET', 'HEAD'))
+  assert.equal((await connection.response({ head: true })).body.length, 0)
+  connection.send(GET)
+  assert.equal((await connection.response()).body.toString(), 'ab')
+})
+
 test('a reply that is cut in the turn in which it began sends nothing that looks complete', async (t) => {
   const { port, listener } = await startListener(({ reply }) => {
     reply.head(200, 'OK', ['Content-Length', '2'])
