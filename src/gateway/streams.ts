@@ -1,28 +1,21 @@
 import type { Clock } from '../core/clock.ts'
-import type { Bound, Decision } from '../core/decision.ts'
+import type { Decision } from '../core/decision.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { RecordEntry } from '../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
-import type { StreamEnd, StreamEndReason, StreamKind, StreamLease, StreamRules } from '../core/stream.ts'
+import type { StreamEnd, StreamEndReason, StreamKind, StreamRules } from '../core/stream.ts'
 import { randomUuidV7 } from '../core/uuid.ts'
 import type { Passage, Stages } from './stages.ts'
-
-/** What a mark can be about, of a stream. */
-export interface StreamFacts {
-  readonly identity: Identity
-  readonly bound: Bound
-  /** Empty: nothing is kept of its decision. */
-  readonly grant: string
-}
-
-/** A lease, for the pipeline: what is not answered yet has its end in the record of its refusal. */
-export interface SupervisedLease extends StreamLease {
-  /** How a stream that was cut before its answer has ended; null: it was not. Nothing else is recorded of it then. */
-  readonly refused: () => StreamEnd | null
-  readonly isLeft: () => boolean
-}
+import {
+  type Cut,
+  type End,
+  type Live,
+  leaseOf,
+  type StreamFacts,
+  type SupervisedLease,
+} from './stream-lease.ts'
 
 /** What was let through, and by what. */
 export type Allowed = Pick<Passage, 'accepted' | 'identity' | 'bound' | 'decision' | 'decisionId'>
@@ -38,29 +31,6 @@ export interface Streams {
 
 /** What supervises streams, as of now. */
 export type StreamStages = Pick<Stages, 'decide' | 'record' | 'revocations' | 'streamRoute'>
-
-interface Live extends StreamFacts {
-  readonly accepted: Accepted
-  /** Null on a public route, whose streams are nobody's. */
-  readonly supervised: boolean
-  readonly decision: Decision
-  readonly decisionId: string
-  readonly openedUs: number
-  held: string | undefined
-  kind: StreamKind
-  bytesIn: number
-  bytesOut: number
-  nextCheckMs: number
-  checks: number
-  checking: AbortController | null
-  failingSinceMs: number | null
-  onCut: ((refusal: Refusal) => void) | null
-  cut: Cut | null
-  completesTask: boolean
-  over: boolean
-  /** Where it is among those alive; -1: not there any more. */
-  place: number
-}
 
 /**
  * All that is alive, in no order.
@@ -90,13 +60,6 @@ const createAlive = (): Alive => {
       live.place = -1
     },
   }
-}
-
-interface Cut {
-  readonly reason: StreamEndReason
-  /** For the caller, if nothing was answered yet. */
-  readonly refusal: Refusal
-  readonly outcome: Decision | Refusal
 }
 
 const SWEEP_MS = 250
@@ -255,34 +218,6 @@ const nextCheck = (
   if (onCredentialExpiry === 'continue') return due
   const { expiresAt } = live.identity.credential
   return expiresAt === undefined ? due : Math.min(due, Math.max(expiresAt * 1000, nowMs))
-}
-
-const leaseOf = (live: Live, end: End): SupervisedLease => ({
-  becomes: (kind) => {
-    live.kind = kind
-  },
-  received: (bytes) => {
-    live.bytesIn += bytes
-  },
-  sent: (bytes) => {
-    live.bytesOut += bytes
-  },
-  onCut: (listener) => {
-    live.onCut = listener
-    if (live.cut !== null) listener(live.cut.refusal)
-  },
-  completesTask: () => {
-    live.completesTask = true
-  },
-  ended: (reason) => end.over(live, reason),
-  isLeft: () => live.kind === 'websocket',
-  refused: () => end.refused(live),
-})
-
-interface End {
-  readonly cut: (live: Live, cut: Cut) => void
-  readonly over: (live: Live, reason: StreamEndReason) => void
-  readonly refused: (live: Live) => StreamEnd | null
 }
 
 const createEnd = ({ current, clock, log }: Parameters<typeof createStreams>[0], alive: Alive): End => {

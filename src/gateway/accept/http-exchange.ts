@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import { createDeparture, type Departure } from '../../core/departure.ts'
-import type { Exchange, RequestHead } from '../../core/exchange.ts'
+import type { Exchange, Reply, RequestHead } from '../../core/exchange.ts'
 import { createBodyPace } from './body-pace.ts'
 import { bodyIdleTimeout, type LimitsConfig } from './config.ts'
 import type { Connection } from './connection.ts'
-import { createHttpReply } from './http-reply.ts'
+import { createHttpReply, type ReplyConnection } from './http-reply.ts'
 import { BODY_TOO_SLOW, bodyError } from './parser-refusal.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 import { createSocketReply } from './socket-reply.ts'
@@ -62,37 +62,98 @@ export const createHttpExchange = (
   context: ExchangeContext,
 ): Exchange => {
   const { bodyBytes, upgrade } = readFraming(request.rawHeaders)
-  const httpVersion = request.httpVersion === '1.0' ? '1.0' : '1.1'
   // What follows an upgrade is nobody's request, however much it is.
   connection.headRead(upgrade ? Number.POSITIVE_INFINITY : bodyBytes, () => request.complete)
-  const body = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
-  const reply = createHttpReply(response, httpVersion, {
-    nowMs: context.clock.nowMs,
-    waits,
-    stallTimeoutMs: () => context.limits().stallTimeout,
-    mustClose: () =>
-      ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||
-      upgrade ||
-      (body !== null && !request.complete && !connection.capture.bodyIsHere()),
-    closing: () => connection.close(),
-    reset: () => connection.reset(),
-  })
+  const arriving = bodyBytes === 0 ? null : openBody(connection, request, response, waits, context)
+  const exchange = new HttpExchange(connection, request, response, waits, context, arriving, upgrade)
   connection.begin()
-  const departure = watch(response, () => {
-    if (!request.complete) body?.discard()
-    connection.done()
-  })
-  const head: RequestHead = {
-    method: request.method ?? '',
-    target: request.url ?? '',
-    httpVersion,
-    headers: request.rawHeaders,
-    remoteAddress: connection.remoteAddress,
-    listener: context.listener,
-    tls: context.tls,
-    peerCertificate: connection.peerCertificate,
+  // Node says it once.
+  response.on('close', () => exchange.close())
+  return exchange
+}
+
+/** A class, since each request has one: functions made anew for each would be collected as often. */
+class HttpExchange implements Exchange, ReplyConnection {
+  readonly connection: Connection
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly waits: boolean
+  readonly context: ExchangeContext
+  readonly arriving: RequestBody | null
+  readonly asksForUpgrade: boolean
+  readonly head: RequestHead
+  readonly body: Readable
+  readonly reply: Reply
+  readonly gone: () => void
+  readonly onGone: Departure['onGone']
+  readonly signal: Departure['signal']
+
+  constructor(
+    connection: Connection,
+    request: IncomingMessage,
+    response: ServerResponse,
+    waits: boolean,
+    context: ExchangeContext,
+    arriving: RequestBody | null,
+    asksForUpgrade: boolean,
+  ) {
+    const departure = createDeparture()
+    const httpVersion = request.httpVersion === '1.0' ? '1.0' : '1.1'
+    this.connection = connection
+    this.request = request
+    this.response = response
+    this.waits = waits
+    this.context = context
+    this.arriving = arriving
+    this.asksForUpgrade = asksForUpgrade
+    this.head = {
+      method: request.method ?? '',
+      target: request.url ?? '',
+      httpVersion,
+      headers: request.rawHeaders,
+      remoteAddress: connection.remoteAddress,
+      listener: context.listener,
+      tls: context.tls,
+      peerCertificate: connection.peerCertificate,
+    }
+    this.body = arriving?.stream ?? request
+    this.reply = createHttpReply(response, httpVersion, this)
+    this.gone = departure.gone
+    this.onGone = departure.onGone
+    this.signal = departure.signal
   }
-  return { head, body: body?.stream ?? request, reply, onGone: departure.onGone, signal: departure.signal }
+
+  nowMs(): number {
+    return this.context.clock.nowMs()
+  }
+
+  stallTimeoutMs(): number {
+    return this.context.limits().stallTimeout
+  }
+
+  mustClose(): boolean {
+    const { connection, request, context, arriving, asksForUpgrade } = this
+    return (
+      ((connection.isClosed() || context.isDraining()) && connection.isLast()) ||
+      asksForUpgrade ||
+      (arriving !== null && !request.complete && !connection.capture.bodyIsHere())
+    )
+  }
+
+  closing(): void {
+    this.connection.close()
+  }
+
+  reset(): void {
+    this.connection.reset()
+  }
+
+  /** The response is over; if that was too early, the caller has gone. */
+  close(): void {
+    if (!this.response.writableFinished) this.gone()
+    if (!this.request.complete) this.arriving?.discard()
+    this.connection.done()
+  }
 }
 
 const openBody = (
@@ -117,16 +178,6 @@ const openBody = (
   const body = createRequestBody(request, onFirstRead, pace)
   connection.setArriving(request, body)
   return body
-}
-
-/** Calls back once when a response is over; if that was too early, the caller has gone. */
-const watch = (response: ServerResponse, over: () => void): Departure => {
-  const departure = createDeparture()
-  response.once('close', () => {
-    if (!response.writableFinished) departure.gone()
-    over()
-  })
-  return departure
 }
 
 /** A request that the parser did not hand out, as an exchange without a body. */

@@ -17,6 +17,8 @@ export interface ReplyConnection {
   /** How long the end of an answer may wait for the caller to read it. */
   readonly stallTimeoutMs: () => number
   readonly reset: () => void
+  /** True when the connection speaks something else by now; left out: it never does. */
+  readonly isGivenAway?: () => boolean
 }
 
 /** A first piece of content up to this size goes out with the head in one piece: a copy costs less than another write. */
@@ -34,22 +36,44 @@ export const createHttpReply = (
   httpVersion: '1.0' | '1.1',
   connection: ReplyConnection,
 ): Reply => {
-  let onDrain: (() => void) | null = null
-  let ended = false
-  let headWaits = false
-  let first: Buffer | null = null
   response.sendDate = false
-  response.on('error', () => undefined)
+  response.on('error', ignore)
+  return new HttpReply(response, httpVersion, connection)
+}
 
-  const flush = (): void => {
-    if (!headWaits) return
-    headWaits = false
-    const content = first ?? NOTHING
-    first = null
-    if (!response.destroyed) response.write(content)
+const ignore = (): void => undefined
+
+/** A class, since each request has one: functions made anew for each would be collected as often. */
+class HttpReply implements Reply {
+  readonly response: ServerResponse
+  readonly httpVersion: '1.0' | '1.1'
+  readonly connection: ReplyConnection
+  listener: (() => void) | null = null
+  ended = false
+  headWaits = false
+  first: Buffer | null = null
+
+  constructor(response: ServerResponse, httpVersion: '1.0' | '1.1', connection: ReplyConnection) {
+    this.response = response
+    this.httpVersion = httpVersion
+    this.connection = connection
   }
 
-  const head: Reply['head'] = (status, reason, headers) => {
+  headSent(): boolean {
+    return this.response.headersSent || this.connection.isGivenAway?.() === true
+  }
+
+  informational(status: number, headers: HeaderPairs): void {
+    const { response } = this
+    // Before its turn has come, a pipelined response has no socket; a hint would be too early then.
+    const { socket } = response
+    if (response.headersSent || this.httpVersion === '1.0' || socket === null || !socket.writable) return
+    if (status < 102 || status > 199) return
+    socket.write(rawHead(status, '', headers), 'latin1')
+  }
+
+  head(status: number, reason: string, headers: HeaderPairs): void {
+    const { response, connection } = this
     const closes = connection.mustClose() || saysClose(headers)
     // Documented only as a property of the response's own decision; it is what Node's writer goes by.
     if (closes) response.shouldKeepAlive = false
@@ -58,53 +82,59 @@ export const createHttpReply = (
     else if (connection.waits) Reflect.set(response, '_expect_continue', false)
     response.writeHead(status, REASON.test(reason) ? reason : '', withDate(headers, connection.nowMs()))
     if (closes) connection.closing()
-    headWaits = true
-    process.nextTick(flush)
+    this.headWaits = true
+    process.nextTick(flush, this)
   }
 
-  return {
-    headSent: () => response.headersSent,
-    informational: (status, headers) => {
-      // Before its turn has come, a pipelined response has no socket; a hint would be too early then.
-      const { socket } = response
-      if (response.headersSent || httpVersion === '1.0' || socket === null || !socket.writable) return
-      if (status < 102 || status > 199) return
-      socket.write(rawHead(status, '', headers), 'latin1')
-    },
-    head,
-    write: (chunk) => {
-      if (ended || response.destroyed) return true
-      if (headWaits && first === null && chunk.length <= SMALL_BYTES) {
-        first = chunk
-        return true
-      }
-      flush()
-      return response.write(chunk)
-    },
-    onDrain: (listener) => {
-      // Nearly every answer fits, so that nobody is told of a drain.
-      if (onDrain === null) response.on('drain', () => onDrain?.())
-      onDrain = listener
-    },
-    trailers: (headers) => {
-      const pairs: [string, string][] = []
-      for (let index = 0; index < headers.length; index += 2) {
-        pairs.push([headers[index] ?? '', headers[index + 1] ?? ''])
-      }
-      if (!ended && !response.destroyed) response.addTrailers(pairs)
-    },
-    end: (chunk) => {
-      if (ended || response.destroyed) return
-      ended = true
-      if (first !== null && chunk !== undefined) flush()
-      headWaits = false
-      if (first === null) response.end(chunk)
-      else endWith(response, first.toString('latin1'))
-      boundTail(response, connection)
-    },
-    abort: connection.reset,
+  flush(): void {
+    if (!this.headWaits) return
+    this.headWaits = false
+    const content = this.first ?? NOTHING
+    this.first = null
+    if (!this.response.destroyed) this.response.write(content)
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.ended || this.response.destroyed) return true
+    if (this.headWaits && this.first === null && chunk.length <= SMALL_BYTES) {
+      this.first = chunk
+      return true
+    }
+    this.flush()
+    return this.response.write(chunk)
+  }
+
+  onDrain(listener: () => void): void {
+    // Nearly every answer fits, so that nobody is told of a drain.
+    if (this.listener === null) this.response.on('drain', () => this.listener?.())
+    this.listener = listener
+  }
+
+  trailers(headers: HeaderPairs): void {
+    const pairs: [string, string][] = []
+    for (let index = 0; index < headers.length; index += 2) {
+      pairs.push([headers[index] ?? '', headers[index + 1] ?? ''])
+    }
+    if (!this.ended && !this.response.destroyed) this.response.addTrailers(pairs)
+  }
+
+  end(chunk?: Buffer | string): void {
+    const { response, connection } = this
+    if (this.ended || response.destroyed) return
+    this.ended = true
+    if (this.first !== null && chunk !== undefined) this.flush()
+    this.headWaits = false
+    if (this.first === null) response.end(chunk)
+    else endWith(response, this.first.toString('latin1'))
+    boundTail(response, connection)
+  }
+
+  abort(): void {
+    this.connection.reset()
   }
 }
+
+const flush = (reply: HttpReply): void => reply.flush()
 
 /**
  * Ends a response of which nothing has gone out yet.
@@ -122,11 +152,11 @@ const endWith = (response: ServerResponse, content: string): void => {
 }
 
 /** Nobody waits for the end of an answer to be read, so that a caller who does not read could hold it for ever. */
-const boundTail = (response: ServerResponse, { stallTimeoutMs, reset }: ReplyConnection): void => {
+const boundTail = (response: ServerResponse, connection: ReplyConnection): void => {
   const { socket } = response
   if (socket !== null && socket.writableLength === 0) return
   const bound = (): void => {
-    const timer = setTimeout(reset, stallTimeoutMs())
+    const timer = setTimeout(() => connection.reset(), connection.stallTimeoutMs())
     response.once('close', () => clearTimeout(timer))
   }
   // A pipelined response gets the socket when its turn has come.

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { createDeparture } from '../../core/departure.ts'
-import type { Exchange, Reply } from '../../core/exchange.ts'
+import type { Exchange } from '../../core/exchange.ts'
 import type { Connection } from './connection.ts'
 import type { ExchangeContext } from './http-exchange.ts'
 import { createHttpReply, rawHead, withDate } from './http-reply.ts'
@@ -52,8 +52,8 @@ export const createUpgradeExchange = (
     mustClose: () => true,
     closing: () => connection.close(),
     reset: () => connection.reset(),
+    isGivenAway: () => accepted,
   })
-  const untilAccepted: Reply = { ...reply, headSent: () => accepted || reply.headSent() }
   return {
     head: {
       method: request.method ?? '',
@@ -66,7 +66,7 @@ export const createUpgradeExchange = (
       peerCertificate: connection.peerCertificate,
     },
     body: Readable.from([]),
-    reply: untilAccepted,
+    reply,
     onGone: departure.onGone,
     signal: departure.signal,
     upgrade: { accept, onGoAway: (listener) => connection.onGoAway(listener) },

@@ -1,13 +1,11 @@
-import { type Dispatcher, errors } from 'undici'
+import { errors } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
 import { type HeaderPairs, headerValues } from '../../core/headers.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import type { StreamLease } from '../../core/stream.ts'
 import { CALLER_GONE } from './request-body.ts'
-import { addCookies, rawPairs, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
+import { addCookies, reasonPhrase, responseHeaders, responseTrailers } from './response-headers.ts'
 import { BAD_ANSWER, NOT_HTTP, STALLED, type UpstreamFailure } from './upstream-failure.ts'
-
-type Controller = Dispatcher.DispatchController
 
 /**
  * How a request to an application ended: true when the caller has all that there will be; else why nothing was sent.
@@ -31,114 +29,147 @@ export interface AnswerOptions {
   readonly task?: { readonly id: string; readonly complete: () => void } | undefined
   /** An answer was cut after its head; told once. */
   readonly onCut: (code: string) => void
+}
+
+/** Whoever has sent the request, and brings the answer. */
+export interface Asker {
   readonly requestMethod: string
   /** True while a connection that the origin has reset is being torn down. */
-  readonly resetting: () => boolean
-  /** The first byte of an answer has come. */
-  readonly onAnswer: () => void
+  readonly isResetting: () => boolean
   /** Only the first call counts. An error is a bug. */
   readonly finish: (outcome: RelayOutcome | Error) => void
   readonly isFinished: () => boolean
+  /** The application is not to go on until it is told to. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Gives up what is still to come. */
+  readonly abort: () => void
 }
 
-/** The part of undici's handler that is about the answer. */
-export type AnswerHandler = Pick<
-  Required<Dispatcher.DispatchHandler>,
-  'onResponseStarted' | 'onResponseStart' | 'onResponseData' | 'onResponseEnd' | 'onResponseError'
->
-
+/** What is told of an answer; nothing counts once the asker is finished. Fields are Latin-1 text. */
 export interface Answer {
-  readonly handler: AnswerHandler
+  /** Its first byte has come. */
+  readonly began: () => void
+  readonly head: (status: number, fields: HeaderPairs, reason: string | undefined) => void
+  readonly content: (chunk: Buffer) => void
+  readonly complete: (trailers: HeaderPairs) => void
+  readonly failed: (error: Error) => void
   /** Ends it, since the caller may not have the rest: an event stream ends, whatever else is cut so that it cannot look complete. */
   readonly revoke: (refusal: Refusal) => void
   /** To be called when it is over, however it ended. */
   readonly dispose: () => void
 }
 
-interface Progress {
+/** Streams an application's answer to the caller, at the caller's pace. */
+export const createAnswer = (exchange: Exchange, options: AnswerOptions, asker: Asker): Answer =>
+  new StreamedAnswer(exchange, options, asker)
+
+/** A class, since each request has one: functions made anew for each would be collected as often. */
+class StreamedAnswer implements Answer {
   readonly exchange: Exchange
   readonly options: AnswerOptions
+  readonly asker: Asker
   /** Some of an answer has arrived. */
-  answered: boolean
-  headSent: boolean
+  hasBegun = false
+  headSent = false
   /** Server-sent events. */
-  isEvents: boolean
-  stalled: NodeJS.Timeout | undefined
-}
+  isEvents = false
+  stalled: NodeJS.Timeout | undefined = undefined
 
-/** Streams an application's answer to the caller, at the caller's pace. */
-export const createAnswer = (exchange: Exchange, options: AnswerOptions): Answer => {
-  const progress: Progress = {
-    exchange,
-    options,
-    answered: false,
-    headSent: false,
-    isEvents: false,
-    stalled: undefined,
+  constructor(exchange: Exchange, options: AnswerOptions, asker: Asker) {
+    this.exchange = exchange
+    this.options = options
+    this.asker = asker
   }
-  return {
-    handler: {
-      onResponseStarted: () => {
-        progress.answered = true
-        options.onAnswer()
-      },
-      onResponseStart: (controller, status, _headers, reason) => {
-        if (!options.isFinished()) start(progress, controller, status, reason)
-      },
-      onResponseData: (controller, chunk) => {
-        if (!options.isFinished()) pass(progress, controller, chunk)
-      },
-      onResponseEnd: (controller) => {
-        if (!options.isFinished()) end(progress, controller)
-      },
-      onResponseError: (_controller, error) => {
-        if (!options.isFinished()) fail(progress, error)
-      },
-    },
-    revoke: (refusal) => {
-      const { headSent, isEvents } = progress
-      if (!headSent) return options.finish(refusal)
-      if (isEvents) exchange.reply.end()
-      else exchange.reply.abort()
-      options.finish(true)
-    },
-    dispose: () => clearTimeout(progress.stalled),
-  }
-}
 
-const start = (
-  progress: Progress,
-  controller: Controller,
-  status: number,
-  reason: string | undefined,
-): void => {
-  const { exchange, options } = progress
-  const { reply } = exchange
-  const version11 = exchange.head.httpVersion === '1.1'
-  // 101 without having been asked, or below any status: the connection speaks something else now.
-  if (status < 102) return giveUp(options, controller)
-  const bodiless = options.requestMethod === 'HEAD' || status < 200 || status === 204 || status === 304
-  const headers = responseHeaders(rawPairs(controller.rawHeaders), { trailers: version11 && !bodiless })
-  if (headers === null) return giveUp(options, controller)
-  if (status < 200) {
-    // A 1.0 caller would take it for the answer itself (RFC 9110 section 15.2).
-    if (version11) reply.informational(status, headers)
-    return
+  began(): void {
+    this.hasBegun = true
   }
-  if (options.cors !== null) replaceCors(headers, options.cors)
-  addCookies(headers, options.setCookies)
-  headers.push('Sallyport-Decision-Id', options.decisionId)
-  reply.head(status, reasonPhrase(reason), headers)
-  progress.headSent = true
-  if (options.task !== undefined) completeNamed(options.task, rawPairs(controller.rawHeaders))
-  if (isEventStream(headers)) {
-    progress.isEvents = true
-    options.lease.becomes('events')
+
+  head(status: number, fields: HeaderPairs, reason: string | undefined): void {
+    const { exchange, options, asker } = this
+    if (asker.isFinished()) return
+    const { reply } = exchange
+    const version11 = exchange.head.httpVersion === '1.1'
+    // 101 without having been asked, or below any status: the connection speaks something else now.
+    if (status < 102) return giveUp(asker)
+    const bodiless = asker.requestMethod === 'HEAD' || status < 200 || status === 204 || status === 304
+    const headers = responseHeaders(fields, { trailers: version11 && !bodiless })
+    if (headers === null) return giveUp(asker)
+    if (status < 200) {
+      // A 1.0 caller would take it for the answer itself (RFC 9110 section 15.2).
+      if (version11) reply.informational(status, headers)
+      return
+    }
+    if (options.cors !== null) replaceCors(headers, options.cors)
+    addCookies(headers, options.setCookies)
+    headers.push('Sallyport-Decision-Id', options.decisionId)
+    reply.head(status, reasonPhrase(reason), headers)
+    this.headSent = true
+    if (options.task !== undefined) completeNamed(options.task, fields)
+    if (isEventStream(headers)) {
+      this.isEvents = true
+      options.lease.becomes('events')
+    }
+    if (!bodiless) return
+    // Complete already: undici would compare the Content-Length of a 304 with the body that it cannot have.
+    reply.end()
+    asker.finish(true)
   }
-  if (!bodiless) return
-  // Complete already: undici would compare the Content-Length of a 304 with the body that it cannot have.
-  reply.end()
-  options.finish(true)
+
+  content(chunk: Buffer): void {
+    const { exchange, options, asker } = this
+    if (asker.isFinished()) return
+    options.lease.sent(chunk.length)
+    if (exchange.reply.write(chunk)) return
+    asker.pause()
+    this.stalled = setTimeout(() => {
+      this.cut(STALLED)
+      asker.abort()
+    }, options.stallTimeoutMs)
+    exchange.reply.onDrain(() => {
+      clearTimeout(this.stalled)
+      asker.resume()
+    })
+  }
+
+  complete(fields: HeaderPairs): void {
+    const { exchange, asker } = this
+    if (asker.isFinished()) return
+    if (asker.isResetting()) return this.cut('ECONNRESET')
+    const trailers = responseTrailers(fields)
+    if (exchange.head.httpVersion === '1.1' && trailers.length > 0) exchange.reply.trailers(trailers)
+    exchange.reply.end()
+    asker.finish(true)
+  }
+
+  failed(error: Error): void {
+    const { asker } = this
+    if (asker.isFinished()) return
+    const code = codeOf(error)
+    if (this.headSent || code === CALLER_GONE) return this.cut(code ?? 'internal')
+    asker.finish(code === null ? error : { code, answered: this.hasBegun })
+  }
+
+  revoke(refusal: Refusal): void {
+    const { exchange, asker } = this
+    if (!this.headSent) return asker.finish(refusal)
+    if (this.isEvents) exchange.reply.end()
+    else exchange.reply.abort()
+    asker.finish(true)
+  }
+
+  dispose(): void {
+    clearTimeout(this.stalled)
+  }
+
+  cut(code: string): void {
+    const { exchange, options, asker } = this
+    options.lease.ended(code === STALLED || code === CALLER_GONE ? 'caller' : 'application')
+    exchange.reply.abort()
+    options.onCut(code)
+    asker.finish(true)
+  }
 }
 
 const replaceCors = (headers: string[], cors: readonly string[]): void => {
@@ -148,46 +179,9 @@ const replaceCors = (headers: string[], cors: readonly string[]): void => {
   headers.push(...cors)
 }
 
-const pass = (progress: Progress, controller: Controller, chunk: Buffer): void => {
-  const { exchange, options } = progress
-  options.lease.sent(chunk.length)
-  if (exchange.reply.write(chunk)) return
-  controller.pause()
-  progress.stalled = setTimeout(() => {
-    cut(progress, STALLED)
-    controller.abort(new Abandoned())
-  }, options.stallTimeoutMs)
-  exchange.reply.onDrain(() => {
-    clearTimeout(progress.stalled)
-    controller.resume()
-  })
-}
-
-const end = (progress: Progress, controller: Controller): void => {
-  const { exchange, options } = progress
-  if (options.resetting()) return cut(progress, 'ECONNRESET')
-  const trailers = responseTrailers(rawPairs(controller.rawTrailers))
-  if (exchange.head.httpVersion === '1.1' && trailers.length > 0) exchange.reply.trailers(trailers)
-  exchange.reply.end()
-  options.finish(true)
-}
-
-const fail = (progress: Progress, error: Error): void => {
-  const code = codeOf(error)
-  if (progress.headSent || code === CALLER_GONE) return cut(progress, code ?? 'internal')
-  progress.options.finish(code === null ? error : { code, answered: progress.answered })
-}
-
-const giveUp = (options: AnswerOptions, controller: Controller): void => {
-  options.finish({ code: BAD_ANSWER, answered: true })
-  controller.abort(new Abandoned())
-}
-
-const cut = ({ exchange, options }: Progress, code: string): void => {
-  options.lease.ended(code === STALLED || code === CALLER_GONE ? 'caller' : 'application')
-  exchange.reply.abort()
-  options.onCut(code)
-  options.finish(true)
+const giveUp = (asker: Asker): void => {
+  asker.finish({ code: BAD_ANSWER, answered: true })
+  asker.abort()
 }
 
 /** Any other task than that of this request is not the application's to end. */
@@ -215,9 +209,4 @@ const codeOf = (error: Error): string | null => {
   if (error instanceof errors.HTTPParserError) return NOT_HTTP
   const code: unknown = Reflect.get(error, 'code')
   return typeof code === 'string' ? code : null
-}
-
-/** Tells undici to stop; nobody is told of it. */
-export class Abandoned extends Error {
-  readonly code = 'SALLYPORT_ABANDONED'
 }

@@ -186,6 +186,6 @@ const upstreamRequest = (
       headers: bound.headers,
       contentLength,
     }),
-    body: streamed ? relayBody(exchange.body, lease.received) : bound.body,
+    body: streamed ? relayBody(exchange.body, (bytes) => lease.received(bytes)) : bound.body,
   }
 }

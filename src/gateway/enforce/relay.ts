@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
-import { isRefusal } from '../../core/refusals.ts'
-import { Abandoned, type AnswerOptions, createAnswer, type RelayOutcome } from './answer.ts'
+import { isRefusal, type Refusal } from '../../core/refusals.ts'
+import { type Answer, type AnswerOptions, type Asker, createAnswer, type RelayOutcome } from './answer.ts'
+import { rawPairs } from './response-headers.ts'
 import { NO_CONNECTION } from './upstream-failure.ts'
 import type { Origin } from './upstreams.ts'
 
@@ -15,11 +16,7 @@ export interface UpstreamRequest {
   readonly body: Buffer | Readable | null
 }
 
-export interface RelayOptions
-  extends Pick<
-    AnswerOptions,
-    'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease' | 'task'
-  > {
+export interface RelayOptions extends AnswerOptions {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
 }
@@ -36,56 +33,59 @@ export const relay = (
   exchange: Exchange,
   options: RelayOptions,
 ): Promise<RelayOutcome> =>
-  new Promise((resolve, reject) => {
-    let controller: Dispatcher.DispatchController | null = null
-    let finished = false
-    let leave = (): unknown => undefined
+  new Promise((resolve, reject) => new Relay(origin, request, exchange, options, { resolve, reject }).start())
 
-    const finish = (outcome: RelayOutcome | Error): void => {
-      if (finished) return
-      finished = true
-      clearTimeout(wait)
-      answer.dispose()
-      leave()
-      if (request.body !== null && !Buffer.isBuffer(request.body)) request.body.destroy()
-      if (outcome instanceof Error && !isRefusal(outcome)) reject(outcome)
-      // Nothing is sent before undici hands over its controller.
-      else if (controller === null && outcome !== true && !isRefusal(outcome))
-        resolve({ ...outcome, unsent: true })
-      else resolve(outcome)
+interface Settle {
+  readonly resolve: (outcome: RelayOutcome) => void
+  readonly reject: (bug: Error) => void
+}
+
+/**
+ * One request under way, and what undici tells of it.
+ *
+ * These are the calls that undici's own code makes. Its types call them deprecated, in favour of others for which it
+ * makes an object of all fields with each answer, which nobody here may go by. A class: see `createAnswer`.
+ */
+class Relay implements Dispatcher.DispatchHandler, Asker {
+  readonly origin: Origin
+  readonly request: UpstreamRequest
+  readonly exchange: Exchange
+  readonly options: RelayOptions
+  readonly settle: Settle
+  readonly answer: Answer
+  /** Null until there is a connection: nothing is sent before. */
+  stop: ((reason: Error) => void) | null = null
+  goOn: (() => void) | null = null
+  isPaused = false
+  finished = false
+  wait: NodeJS.Timeout | undefined = undefined
+  leave: (() => unknown) | null = null
+
+  constructor(
+    origin: Origin,
+    request: UpstreamRequest,
+    exchange: Exchange,
+    options: RelayOptions,
+    settle: Settle,
+  ) {
+    this.origin = origin
+    this.request = request
+    this.exchange = exchange
+    this.options = options
+    this.settle = settle
+    this.answer = createAnswer(exchange, options, this)
+  }
+
+  start(): void {
+    const { origin, request, exchange, options } = this
+    if (options.connectionWaitMs !== null) {
+      const give = (): void => this.finish({ code: NO_CONNECTION, answered: false })
+      this.wait = setTimeout(give, options.connectionWaitMs)
     }
-    const onCallerGone = (): void => {
-      options.lease.ended('caller')
-      finish(true)
-      controller?.abort(new Abandoned())
-    }
-    const { decisionId, cors, setCookies, stallTimeoutMs, lease, task, onCut } = options
-    const answer = createAnswer(exchange, {
-      decisionId,
-      cors,
-      setCookies,
-      stallTimeoutMs,
-      lease,
-      task,
-      onCut,
-      requestMethod: request.method,
-      resetting: origin.resetting,
-      onAnswer: origin.answered,
-      finish,
-      isFinished: () => finished,
-    })
-    const wait =
-      options.connectionWaitMs === null
-        ? undefined
-        : setTimeout(() => finish({ code: NO_CONNECTION, answered: false }), options.connectionWaitMs)
-    leave = exchange.onGone(onCallerGone)
-    if (finished) return
-    options.lease.onCut((refusal) => {
-      if (finished) return
-      answer.revoke(refusal)
-      controller?.abort(new Abandoned())
-    })
-    if (finished) return
+    this.leave = exchange.onGone(() => this.callerGone())
+    if (this.finished) return
+    options.lease.onCut((refusal) => this.revoke(refusal))
+    if (this.finished) return
     const dispatched: Dispatcher.DispatchOptions & { readonly servername: string } = {
       path: request.target,
       method: request.method,
@@ -95,16 +95,93 @@ export const relay = (
       // Nothing is pipelined behind it: undici need not look for what would be.
       blocking: false,
     }
-    origin.dispatch(dispatched, {
-      onRequestStart: (started) => {
-        controller = started
-        clearTimeout(wait)
-        if (finished) started.abort(new Abandoned())
-      },
-      onResponseStarted: answer.handler.onResponseStarted,
-      onResponseStart: answer.handler.onResponseStart,
-      onResponseData: answer.handler.onResponseData,
-      onResponseEnd: answer.handler.onResponseEnd,
-      onResponseError: answer.handler.onResponseError,
-    })
-  })
+    origin.dispatch(dispatched, this)
+  }
+
+  get requestMethod(): string {
+    return this.request.method
+  }
+
+  isFinished(): boolean {
+    return this.finished
+  }
+
+  isResetting(): boolean {
+    return this.origin.resetting()
+  }
+
+  finish(outcome: RelayOutcome | Error): void {
+    if (this.finished) return
+    this.finished = true
+    const { request, settle } = this
+    clearTimeout(this.wait)
+    this.answer.dispose()
+    this.leave?.()
+    if (request.body !== null && !Buffer.isBuffer(request.body)) request.body.destroy()
+    if (outcome instanceof Error && !isRefusal(outcome)) settle.reject(outcome)
+    else if (this.stop === null && outcome !== true && !isRefusal(outcome))
+      settle.resolve({ ...outcome, unsent: true })
+    else settle.resolve(outcome)
+  }
+
+  callerGone(): void {
+    this.options.lease.ended('caller')
+    this.finish(true)
+    this.abort()
+  }
+
+  revoke(refusal: Refusal): void {
+    if (this.finished) return
+    this.answer.revoke(refusal)
+    this.abort()
+  }
+
+  abort(): void {
+    this.stop?.(new Abandoned())
+  }
+
+  pause(): void {
+    this.isPaused = true
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.goOn?.()
+  }
+
+  onConnect(stop: (reason?: Error) => void): void {
+    this.stop = stop
+    clearTimeout(this.wait)
+    if (this.finished) this.abort()
+  }
+
+  onResponseStarted(): void {
+    this.origin.answered()
+    this.answer.began()
+  }
+
+  onHeaders(status: number, fields: Buffer[], goOn: () => void, reason: string): boolean {
+    this.goOn = goOn
+    this.answer.head(status, rawPairs(fields), reason)
+    return !this.isPaused
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.answer.content(chunk)
+    return !this.isPaused
+  }
+
+  onComplete(trailers: unknown): void {
+    this.answer.complete(rawPairs(trailers))
+  }
+
+  onError(error: Error): void {
+    this.answer.failed(error)
+  }
+}
+
+/** Tells undici to stop; nobody is told of it. */
+class Abandoned extends Error {
+  readonly code = 'SALLYPORT_ABANDONED'
+}

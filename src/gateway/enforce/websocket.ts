@@ -1,12 +1,11 @@
 import { Agent, type ClientRequest, type IncomingMessage, type InformationEvent } from 'node:http'
 import type { Duplex } from 'node:stream'
 import httpProxy from 'http-proxy'
-import type { Dispatcher } from 'undici'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import type { HeaderPairs } from '../../core/headers.ts'
 import { headerValues } from '../../core/headers.ts'
 import { isRefusal } from '../../core/refusals.ts'
-import { type AnswerHandler, type AnswerOptions, createAnswer, type RelayOutcome } from './answer.ts'
+import { type Answer, type AnswerOptions, type Asker, createAnswer, type RelayOutcome } from './answer.ts'
 import { addCookies, responseHeaders } from './response-headers.ts'
 import { createTunnelEnd } from './tunnel-end.ts'
 import { BAD_ANSWER } from './upstream-failure.ts'
@@ -20,15 +19,17 @@ export interface UpgradeRequest {
   readonly headers: HeaderPairs
 }
 
-export interface UpgradeOptions
-  extends Pick<
-    AnswerOptions,
-    'decisionId' | 'cors' | 'setCookies' | 'stallTimeoutMs' | 'onCut' | 'lease' | 'task'
-  > {
+export interface UpgradeOptions extends AnswerOptions {
   readonly headersTimeoutMs: number
   /** How long an answer that is no switch may pause; null: for ever. */
   readonly bodyTimeoutMs: number | null
   readonly maxHeaderBytes: number
+}
+
+/** The handshake that http-proxy has made of it, and what else than a switch came for an answer. */
+interface Made {
+  request: ClientRequest | null
+  response: IncomingMessage | null
 }
 
 /** What `ws()` reads of a request; the rest is set on what it makes of it. */
@@ -54,7 +55,7 @@ export const relayUpgrade = (
 ): Promise<RelayOutcome> =>
   new Promise((resolve, reject) => {
     const end = createTunnelEnd(options)
-    const made: { request: ClientRequest | null } = { request: null }
+    const made: Made = { request: null, response: null }
     let waiting: NodeJS.Timeout | undefined
     let stopWatching = (): void => undefined
     let leave = (): unknown => undefined
@@ -85,16 +86,18 @@ export const relayUpgrade = (
       finish({ code, answered: true })
       abandon()
     }
-    const answer = createAnswer(exchange, {
-      ...options,
+    const asker: Asker = {
       requestMethod: 'GET',
-      resetting: () => false,
-      onAnswer: origin.answered,
+      isResetting: () => false,
       finish,
       isFinished: () => finished,
-    })
+      pause: () => made.response?.pause(),
+      resume: () => made.response?.resume(),
+      abort: () => made.request?.destroy(),
+    }
+    const answer = createAnswer(exchange, options, asker)
     const onError = (error: Error): void => {
-      if (made.request !== null) answer.handler.onResponseError(controllerOf(made.request), error)
+      if (made.request !== null) answer.failed(error)
       abandon()
     }
 
@@ -114,7 +117,7 @@ export const relayUpgrade = (
         stopWatching = watchSwitch(socket, () => giveUp(BAD_ANSWER))
         waiting = setTimeout(() => giveUp('UND_ERR_HEADERS_TIMEOUT'), options.headersTimeoutMs)
       })
-      created.on('information', (head) => passHint(created, head, answer.handler))
+      created.on('information', (head) => passHint(head, answer))
     })
     try {
       // The types want a whole request, of which only these are read.
@@ -129,7 +132,8 @@ export const relayUpgrade = (
       origin.answered()
       clearTimeout(waiting)
       response.unpipe(end.stream)
-      passAnswer(sent, response, answer.handler, options.bodyTimeoutMs)
+      made.response = response
+      passAnswer(sent, response, answer, options.bodyTimeoutMs)
     })
     sent.on('upgrade', (response, application) => {
       origin.answered()
@@ -208,43 +212,21 @@ const switchHeaders = (
   return headers
 }
 
-/** An answer of Node's client in the terms of undici's. */
-const controllerOf = (
-  outgoing: ClientRequest,
-  response?: Pick<IncomingMessage, 'rawHeaders'> & Partial<IncomingMessage>,
-): Dispatcher.DispatchController => ({
-  aborted: outgoing.destroyed,
-  paused: false,
-  reason: null,
-  get rawHeaders() {
-    return response?.rawHeaders ?? null
-  },
-  get rawTrailers() {
-    return response?.rawTrailers ?? null
-  },
-  abort: () => outgoing.destroy(),
-  pause: () => response?.pause?.(),
-  resume: () => response?.resume?.(),
-})
-
-const passHint = (outgoing: ClientRequest, head: InformationEvent, handler: AnswerHandler): void => {
-  if (head.statusCode === 100) return
-  handler.onResponseStart(controllerOf(outgoing, head), head.statusCode, {}, head.statusMessage)
+const passHint = ({ statusCode, rawHeaders, statusMessage }: InformationEvent, answer: Answer): void => {
+  if (statusCode !== 100) answer.head(statusCode, rawHeaders, statusMessage)
 }
 
 const passAnswer = (
   outgoing: ClientRequest,
   response: IncomingMessage,
-  handler: AnswerHandler,
+  answer: Answer,
   bodyTimeoutMs: number | null,
 ): void => {
-  const controller = controllerOf(outgoing, response)
-  const fail = (error: Error): void => handler.onResponseError(controller, error)
   if (bodyTimeoutMs !== null) response.setTimeout(bodyTimeoutMs, () => outgoing.destroy(new BodyTimeout()))
-  response.on('data', (chunk: Buffer) => handler.onResponseData(controller, chunk))
-  response.on('end', () => handler.onResponseEnd(controller, {}))
-  response.on('error', fail)
-  handler.onResponseStart(controller, response.statusCode ?? 0, {}, response.statusMessage)
+  response.on('data', answer.content.bind(answer))
+  response.on('end', () => answer.complete(response.rawTrailers))
+  response.on('error', answer.failed.bind(answer))
+  answer.head(response.statusCode ?? 0, response.rawHeaders, response.statusMessage)
   // It was paused when http-proxy's pipe was taken off.
   response.resume()
 }

@@ -193,7 +193,8 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
       if (!goOn) pauses += 1
       return goOn
     }
-    return { ...exchange, reply: { ...exchange.reply, write } }
+    // With the very reply behind it, whose functions look at its own fields.
+    return { ...exchange, reply: Object.assign(Object.create(exchange.reply), { write }) }
   }
   const listener = createListener({
     config: { bind: '127.0.0.1:0' },
