@@ -33,7 +33,7 @@ export interface Stages {
   /** `coalesced`: a refusal among so many that it is only counted, and its answer names no record. */
   readonly record: (entry: RecordEntry) => true | 'coalesced' | Refusal
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
-  readonly forward: (passage: Passage) => Promise<true | Refusal>
+  readonly forward: (passage: Passage) => Later<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
   /** The route by whose rules a stream of a route of this name is decided again; null: there is none any more. */
   readonly streamRoute?: (name: string) => Route | null

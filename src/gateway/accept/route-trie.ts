@@ -84,8 +84,16 @@ const getOrCreate = <T>(map: Map<string, TrieNode<T>>, key: string): TrieNode<T>
 export const pathValues = (path: string): readonly string[] => {
   const end = path.endsWith('/') ? path.length - 1 : path.length
   if (end <= 0) return []
-  const segments = path.slice(1, end).split('/')
-  if (path.includes('%')) return segments.map(segmentValue)
+  const encoded = path.includes('%')
+  const segments: string[] = []
+  // By hand: V8 splits fast only what it has split before.
+  for (let from = 1; from <= end; ) {
+    const slash = path.indexOf('/', from)
+    const to = slash === -1 || slash > end ? end : slash
+    const segment = path.slice(from, to)
+    segments.push(encoded ? segmentValue(segment) : segment)
+    from = to + 1
+  }
   return segments
 }
 

@@ -20,7 +20,7 @@ import {
   type RequestHeaderRules,
 } from './request-headers.ts'
 import { isFailure, sendAgain } from './send-again.ts'
-import { isCertificateError, isIdempotent, refusalOf } from './upstream-failure.ts'
+import { isCertificateError, isIdempotent, refusalOf, type UpstreamFailure } from './upstream-failure.ts'
 import type { Origin, Upstream, Upstreams } from './upstreams.ts'
 import { relayUpgrade } from './websocket.ts'
 
@@ -49,7 +49,25 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
   const withoutCredential = createRequestHeaders({ ...headerRules, forwardCredential: false })
   const withCredential = createRequestHeaders({ ...headerRules, forwardCredential: true })
 
-  return async (passage) => {
+  /** Sends it once more where that is safe, and says what became of it when nothing was answered. */
+  const afterFailure = async (sending: Sending, failed: UpstreamFailure): Promise<true | Refusal> => {
+    const { upstream, origin, passage, request } = sending
+    const { decisionId, exchange } = passage
+    origin.failed(failed)
+    const isReplayable = request.body === null || Buffer.isBuffer(request.body)
+    const mayRepeat = isReplayable && exchange.upgrade === undefined && isIdempotent(request.method)
+    const again = (to: Origin): Promise<RelayOutcome> =>
+      send({ ...sending, origin: to, request: sending.requestTo(to) })
+    const outcome = await sendAgain(upstream, { origin, failure: failed, decisionId, mayRepeat }, again, log)
+    if (!isFailure(outcome)) return outcome
+    const message = isCertificateError(outcome.code)
+      ? 'the certificate of the upstream is not accepted'
+      : 'the upstream did not answer'
+    log.warn({ upstream: upstream.name, decisionId, code: outcome.code }, message)
+    return refusalOf(outcome, upstream.name)
+  }
+
+  return (passage) => {
     const { exchange, accepted, decisionId, lease = UNSUPERVISED } = passage
     const { upstream: name, cors } = accepted.route
     if (name === '') return answerBuiltIn(passage, assertion.jwks)
@@ -58,52 +76,57 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
       return refuse('enforce', 'internal', `route names upstream ${name}, which is not there`)
 
     const { config } = upstream
-    const relayOptions: RelayOptions = {
-      // Written out, here and below: a spread makes V8 a new shape for the object of each request.
-      decisionId,
-      cors: cors === undefined ? null : corsHeaders(cors, exchange.head.headers),
-      setCookies: passage.identity?.setCookies ?? [],
-      connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
-      stallTimeoutMs: config.stallTimeout,
-      lease,
-      task: taskOf(passage, options.completeTask),
-      onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
-    }
     const token = assertion.of(passage)
     const headersOf = config.forwardCredential ? withCredential : withoutCredential
     const origin = upstream.pick()
     if (origin === null) return unreachable(upstream, decisionId, log)
-    const shown = showCredentials(upstream, passage, carriersByName)
-    const credentials = shown instanceof Promise ? await shown : shown
-    if (credentials !== null && 'refusal' in credentials) return credentials
-    if (passage.bound.body !== null) lease.received(passage.bound.body.length)
-    const host = hostFor(upstream, origin, passage)
-    const request = upstreamRequest(passage, headersOf, host, token, credentials)
-    const send = (to: Origin, sent: UpstreamRequest): Promise<RelayOutcome> =>
-      exchange.upgrade === undefined
-        ? relay(to, sent, exchange, relayOptions)
-        : sendUpgrade(to, sent, exchange, exchange.upgrade, { ...relayOptions, config })
-    let outcome = await send(origin, request)
-    if (isFailure(outcome)) {
-      origin.failed(outcome)
-      const isReplayable = request.body === null || Buffer.isBuffer(request.body)
-      const failed = {
+
+    const sendWith = (credentials: Shown): Promise<true | Refusal> | Refusal => {
+      if (credentials !== null && 'refusal' in credentials) return credentials
+      if (passage.bound.body !== null) lease.received(passage.bound.body.length)
+      const requestTo = (to: Origin): UpstreamRequest =>
+        upstreamRequest(passage, headersOf, hostFor(upstream, to, passage), token, credentials)
+      const sending: Sending = {
+        passage,
+        upstream,
         origin,
-        failure: outcome,
-        decisionId,
-        mayRepeat: isReplayable && exchange.upgrade === undefined && isIdempotent(request.method),
+        request: requestTo(origin),
+        requestTo,
+        // Written out: a spread makes V8 a new shape for the object of each request.
+        options: {
+          decisionId,
+          cors: cors === undefined ? null : corsHeaders(cors, exchange.head.headers),
+          setCookies: passage.identity?.setCookies ?? [],
+          connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
+          stallTimeoutMs: config.stallTimeout,
+          lease,
+          task: taskOf(passage, options.completeTask),
+          onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),
+        },
       }
-      const sendTo = (to: Origin): Promise<RelayOutcome> =>
-        send(to, upstreamRequest(passage, headersOf, hostFor(upstream, to, passage), token, credentials))
-      outcome = await sendAgain(upstream, failed, sendTo, log)
+      return send(sending).then((outcome) => (isFailure(outcome) ? afterFailure(sending, outcome) : outcome))
     }
-    if (!isFailure(outcome)) return outcome
-    const message = isCertificateError(outcome.code)
-      ? 'the certificate of the upstream is not accepted'
-      : 'the upstream did not answer'
-    log.warn({ upstream: name, decisionId, code: outcome.code }, message)
-    return refusalOf(outcome, name)
+    const shown = showCredentials(upstream, passage, carriersByName)
+    return shown instanceof Promise ? shown.then(sendWith) : sendWith(shown)
   }
+}
+
+/** A request that is sent to one of an application's origins. */
+interface Sending {
+  readonly passage: Passage
+  readonly upstream: Upstream
+  readonly origin: Origin
+  readonly request: UpstreamRequest
+  /** The same request for another origin. */
+  readonly requestTo: (origin: Origin) => UpstreamRequest
+  readonly options: RelayOptions
+}
+
+const send = ({ passage, upstream, origin, request, options }: Sending): Promise<RelayOutcome> => {
+  const { exchange } = passage
+  return exchange.upgrade === undefined
+    ? relay(origin, request, exchange, options)
+    : sendUpgrade(origin, request, exchange, exchange.upgrade, { ...options, config: upstream.config })
 }
 
 const unreachable = (upstream: Upstream, decisionId: string, log: Log): Refusal => {

@@ -63,9 +63,11 @@ export const listHas = (value: string, token: string): boolean =>
 /** True when the message has a body, or says that it has. */
 export const hasBody = (pairs: HeaderPairs): boolean => {
   for (let index = 0; index < pairs.length; index += 2) {
-    const name = pairs[index]?.toLowerCase()
-    if (name === 'transfer-encoding') return true
-    if (name === 'content-length' && !/^0*$/.test(pairs[index + 1] ?? '')) return true
+    const name = pairs[index] ?? ''
+    // Lengths first: nearly every field is ruled out without being copied.
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true
+    if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue
+    if (!/^0*$/.test(pairs[index + 1] ?? '')) return true
   }
   return false
 }

@@ -114,7 +114,7 @@ const addOurs = (
   add('X-Forwarded-Proto', 'x-forwarded-proto', scheme)
   add('X-Forwarded-Host', 'x-forwarded-host', authority)
   add('Forwarded', 'forwarded', forwarded(ip, authority, scheme))
-  add('Via', 'via', `${additions.httpVersion} sallyport`)
+  add('Via', 'via', VIA[additions.httpVersion])
   out.push('Sallyport-Decision-Id', additions.decisionId)
   if (additions.assertion !== null) out.push('Sallyport-Assertion', additions.assertion)
   const { credentials = null } = additions
@@ -128,6 +128,8 @@ const addOurs = (
 }
 
 const NOTHING: ReadonlySet<string> = new Set()
+
+const VIA = { '1.0': '1.0 sallyport', '1.1': '1.1 sallyport' } as const
 
 const namesOf = (pairs: readonly string[]): ReadonlySet<string> =>
   new Set(pairs.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))

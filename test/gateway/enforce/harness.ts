@@ -176,7 +176,7 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
   let pauses = 0
   const handle = (exchange: Exchange): void => {
     const passage = passageOf(exchange, typeof changes === 'function' ? changes(exchange) : changes)
-    enforce.forward(passage).then(
+    Promise.resolve(enforce.forward(passage)).then(
       (outcome) => {
         settle(outcome === true ? 'done' : outcome.refusal)
         if (outcome !== true) enforce.refuse(exchange, outcome, DECISION_ID)
