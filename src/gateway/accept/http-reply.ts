@@ -141,14 +141,24 @@ const flush = (reply: HttpReply): void => reply.flush()
  *
  * @param content Latin-1: as text, since Node puts no other content into one piece with the head.
  */
-const endWith = (response: ServerResponse, content: string): void => {
+const endWith = (response: ServerResponse & Partial<WrittenHead>, content: string): void => {
   // Where it is known how much content there is, it is as good as a part of the head: Node then hands one text to the
   // socket, and not a list of two of which the second is empty.
-  const head: unknown = Reflect.get(response, '_header')
-  const isBare = !response.chunkedEncoding && Reflect.get(response, '_hasBody') === true
-  if (typeof head !== 'string' || !isBare) return void response.end(content, 'latin1')
-  Reflect.set(response, '_header', head + content)
+  const { _header: head, _hasBody: hasBody } = response
+  if (typeof head !== 'string' || response.chunkedEncoding || hasBody !== true) {
+    response.end(content, 'latin1')
+    return
+  }
+  response._header = head + content
   response.end()
+}
+
+/** What Node's writer keeps, and documents only in that it is what `OutgoingMessage` goes by. */
+interface WrittenHead {
+  /** The head as it goes out; null before. */
+  _header: string | null
+  /** False for an answer that has no content whatever is written, such as one to HEAD. */
+  readonly _hasBody: boolean
 }
 
 /** Nobody waits for the end of an answer to be read, so that a caller who does not read could hold it for ever. */
