@@ -116,6 +116,21 @@ test('a first piece that waits with the head goes out when more takes its time',
   await connection.received((text) => text.endsWith('\r\n\r\nab'))
 })
 
+test('an answer of unknown length to an HTTP/1.0 caller is its content up to the end of the connection', async (t) => {
+  const { port, listener } = await startListener(({ reply }) => {
+    reply.head(200, 'OK', [])
+    reply.write(Buffer.from('ab'))
+    reply.end()
+  })
+  t.after(() => listener.close(0))
+  const connection = await openRaw(port)
+  connection.send(GET.replace('1.1', '1.0'))
+  assert.equal(await connection.closed(), 'end')
+  const text = connection.bytes().toString('latin1')
+  assert.doesNotMatch(text, /transfer-encoding|keep-alive/i)
+  assert.ok(text.endsWith('\r\n\r\nab'), text)
+})
+
 test('an answer to HEAD has no content, whatever was given, and the next answer follows it', async (t) => {
   const { port, listener } = await startListener(({ reply }) => {
     reply.head(200, 'OK', ['Content-Length', '2'])
