@@ -22,7 +22,7 @@ export interface SupervisedLease extends StreamLease {
 /** What was let through, for as long as it lasts. */
 export interface Live extends StreamFacts {
   readonly accepted: Accepted
-  /** Null on a public route, whose streams are nobody's. */
+  /** False on a public route, whose streams are nobody's, and for what was only observed. */
   readonly supervised: boolean
   readonly decision: Decision
   readonly decisionId: string

@@ -14,7 +14,8 @@ const OVER = Symbol('nobody will ask')
  * any `Upgrade` for one, and the body of such a request for another protocol.
  *
  * The end of one without content is told to whoever reads it, and not said where nobody does: a stream takes half a
- * dozen steps to end, and most requests have nothing to read. Node has an option for the same from version 24 on.
+ * dozen steps to end, and most requests have nothing to read. Node has an option for much the same
+ * from 24.12 on (docs/adr/0014-one-object-for-each-side-of-a-request.md).
  *
  * A class, since Node makes its requests by one, and asks each for `upgrade` before it goes on.
  */

@@ -116,12 +116,31 @@ test('a first piece that waits with the head goes out when more takes its time',
   await connection.received((text) => text.endsWith('\r\n\r\nab'))
 })
 
-test('an answer of unknown length to an HTTP/1.0 caller is its content up to the end of the connection', async (t) => {
-  const { port, listener } = await startListener(({ reply }) => {
-    reply.head(200, 'OK', [])
+const wholeAtOnce =
+  (headers: readonly string[]) =>
+  ({ reply }: Exchange): void => {
+    reply.head(200, 'OK', headers)
     reply.write(Buffer.from('ab'))
     reply.end()
-  })
+  }
+
+test('an answer that is there at once says where it ends, by its length or by chunks', async (t) => {
+  for (const headers of [['Content-Length', '2'], []]) {
+    const { port, listener } = await startListener(wholeAtOnce(headers))
+    t.after(() => listener.close(0))
+    const connection = await openRaw(port)
+    t.after(connection.destroy)
+    for (let index = 0; index < 2; index += 1) {
+      connection.send(GET)
+      const { body, header } = await connection.response()
+      assert.equal(body.toString(), 'ab')
+      assert.deepEqual(header('transfer-encoding'), headers.length === 0 ? ['chunked'] : [])
+    }
+  }
+})
+
+test('an answer of unknown length to an HTTP/1.0 caller is its content up to the end of the connection', async (t) => {
+  const { port, listener } = await startListener(wholeAtOnce([]))
   t.after(() => listener.close(0))
   const connection = await openRaw(port)
   connection.send(GET.replace('1.1', '1.0'))
@@ -132,11 +151,7 @@ test('an answer of unknown length to an HTTP/1.0 caller is its content up to the
 })
 
 test('an answer to HEAD has no content, whatever was given, and the next answer follows it', async (t) => {
-  const { port, listener } = await startListener(({ reply }) => {
-    reply.head(200, 'OK', ['Content-Length', '2'])
-    reply.write(Buffer.from('ab'))
-    reply.end()
-  })
+  const { port, listener } = await startListener(wholeAtOnce(['Content-Length', '2']))
   t.after(() => listener.close(0))
   const connection = await openRaw(port)
   t.after(connection.destroy)
