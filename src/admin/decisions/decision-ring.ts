@@ -27,6 +27,8 @@ export interface DecisionRing {
 
 const MAX_RECORDS = 10_000
 const MAX_BYTES = 16 << 20
+/** A UTF-16 unit is never more bytes of UTF-8. */
+const MOST_BYTES_OF_A_UNIT = 3
 
 /**
  * Keeps the latest records in memory, bounded by count and size; the oldest go first.
@@ -78,10 +80,18 @@ export const createDecisionRing = ({ maxRecords = MAX_RECORDS, maxBytes = MAX_BY
 
   return {
     push: (line, redact) => {
-      const length = Buffer.byteLength(line)
       if (end - start === maxRecords) dropOldest()
-      const at = makeRoom(length)
-      bytes.write(line, at)
+      let at = free
+      let length: number
+      if (free + line.length * MOST_BYTES_OF_A_UNIT <= bytes.length) {
+        // Its bytes need not be counted first; whose place they took is known only then.
+        length = bytes.write(line, at)
+        clear(at, at + length)
+      } else {
+        length = Buffer.byteLength(line)
+        at = makeRoom(length)
+        bytes.write(line, at)
+      }
       const slot = end % maxRecords
       starts[slot] = at
       lengths[slot] = length

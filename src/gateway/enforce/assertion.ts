@@ -16,6 +16,7 @@ export interface Assertion {
 
 interface Kept {
   readonly token: string
+  readonly upstream: string
   readonly grantExpiresAtMs: number
   /** From here on a new one is made. */
   readonly staleAtMs: number
@@ -53,9 +54,14 @@ export const createAssertion = (settings: AssertionSettings, clock: Clock): Asse
       const expiresAtMs = Math.min(nowMs + ttlMs, endsAtMs)
       if (grant === undefined) return signed(claimsOf(passage, issuer, nowMs, expiresAtMs))
 
-      const id = `${grant.id} ${accepted.route.upstream}`
-      const known = kept.get(id)
-      if (known !== undefined && nowMs < known.staleAtMs && known.grantExpiresAtMs === grant.expiresAtMs) {
+      const { upstream } = accepted.route
+      // By the very text that the grant has, whose hash is known: it is of one route, which has one upstream at a time.
+      const known = kept.get(grant.id)
+      if (
+        known?.upstream === upstream &&
+        nowMs < known.staleAtMs &&
+        known.grantExpiresAtMs === grant.expiresAtMs
+      ) {
         return known.token
       }
       const token = signed(claimsOf(passage, issuer, nowMs, expiresAtMs))
@@ -63,7 +69,7 @@ export const createAssertion = (settings: AssertionSettings, clock: Clock): Asse
       if (decision.source === 'engine') return token
       // One that could live longer if it were made anew is replaced before an application sees it on its last legs.
       const staleAtMs = expiresAtMs < endsAtMs ? nowMs + ttlMs * 0.75 : numericDate(nowMs, expiresAtMs) * 1000
-      kept.set(id, { token, grantExpiresAtMs: grant.expiresAtMs, staleAtMs })
+      kept.set(grant.id, { token, upstream, grantExpiresAtMs: grant.expiresAtMs, staleAtMs })
       return token
     },
   }
