@@ -19,6 +19,15 @@ export interface RecordedMark {
   readonly expiresAtMs: number
 }
 
+/** A record that may still be on its way to the log: nothing goes out for its request before it is there. */
+export interface HeldRecord {
+  /** Writes it, if that was not done yet. True, or why it could not be kept; the same each time. */
+  readonly settle: () => true | Refusal
+}
+
+/** One that was written at once. */
+export const RECORDED: HeldRecord = { settle: () => true }
+
 /** All that is known when a decision is recorded; a stage that was not reached left its part null. */
 export interface RecordEntry {
   /** The decision id; the request's own id but for a later record of the same request. */

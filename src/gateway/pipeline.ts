@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Log } from '../core/log.ts'
+import { type HeldRecord, RECORDED, type RecordEntry } from '../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse, type Stage } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
@@ -167,22 +168,27 @@ export const createPipeline = (deps: {
   ): void => {
     const { exchange, stages, identity } = progress
     const decisionId = accepted.request.id
-    if (!write(progress, decisionId, outcome, decision.decision !== 'allow')) return end(progress)
+    const record = hold(progress, decisionId, outcome, decision.decision !== 'allow')
+    if (record === null) return end(progress)
     progress.stage = 'enforce'
     const allowed = { accepted, identity, bound, decision, decisionId }
     const lease = accepted.route.upstream === '' ? undefined : streams?.open(allowed, progress.held)
     progress.lease = lease ?? null
     after(
       progress,
-      stages.forward({ exchange, accepted, identity, bound, decision, decisionId, lease }),
+      stages.forward({ exchange, accepted, identity, bound, decision, decisionId, record, lease }),
       (result) => {
-        if (result === true) {
+        const recorded = record.settle()
+        if (recorded === true && result === true) {
           if (lease?.isLeft() === false) lease.ended('complete')
           return end(progress)
         }
         const cut = lease?.refused() ?? null
         lease?.ended('application')
-        stop(progress, result, result, cut)
+        if (recorded === true && result !== true) return stop(progress, result, result, cut)
+        // It was not sent on for that, whatever else became of it.
+        if (recorded !== true) unrecorded(progress, decisionId, recorded)
+        end(progress)
       },
     )
   }
@@ -216,30 +222,35 @@ export const createPipeline = (deps: {
     observed = false,
     stream: StreamEnd | null = null,
   ): boolean => {
-    const { request, route, identity, bound, latencyUs, stages, recordedId } = progress
-    if (request === null) throw new Error('a request without facts cannot be recorded')
     // What was let through by one configuration may have been ended by a later one.
-    const by = stream === null ? stages : current()
-    const recorded = by.record({
-      id,
-      follows: recordedId ?? undefined,
-      outcome,
-      observed,
-      request,
-      route,
-      identity,
-      bound,
-      latencyUs,
-      stream: stream ?? undefined,
-    })
+    const by = stream === null ? progress.stages : current()
+    const recorded = by.record(entryOf(progress, id, outcome, observed, stream))
     if (recorded === 'coalesced') return true
     if (recorded !== true) {
-      log.error({ code: recorded.refusal, detail: recorded.detail, decisionId: id }, 'not recorded')
-      stages.refuse(progress.exchange, recorded, null)
+      unrecorded(progress, id, recorded)
       return false
     }
     progress.recordedId = id
     return true
+  }
+
+  /** The record of what may be forwarded; null when it could not be kept: the request has been answered with that. */
+  const hold = (
+    progress: Progress,
+    id: string,
+    outcome: Decision | Refusal,
+    observed: boolean,
+  ): HeldRecord | null => {
+    const { stages } = progress
+    if (stages.hold === undefined) return write(progress, id, outcome, observed) ? RECORDED : null
+    const held = stages.hold(entryOf(progress, id, outcome, observed, null))
+    progress.recordedId = id
+    return held
+  }
+
+  const unrecorded = (progress: Progress, decisionId: string, refusal: Refusal): void => {
+    log.error({ code: refusal.refusal, detail: refusal.detail, decisionId }, 'not recorded')
+    progress.stages.refuse(progress.exchange, refusal, null)
   }
 
   const newId = (): string => randomUuidV7(clock.nowMs())
@@ -295,6 +306,28 @@ export const createPipeline = (deps: {
       progress.request = refused.request
       guard(progress, () => stop(progress, refused))
     },
+  }
+}
+
+const entryOf = (
+  { request, route, identity, bound, latencyUs, recordedId }: Progress,
+  id: string,
+  outcome: Decision | Refusal,
+  observed: boolean,
+  stream: StreamEnd | null,
+): RecordEntry => {
+  if (request === null) throw new Error('a request without facts cannot be recorded')
+  return {
+    id,
+    follows: recordedId ?? undefined,
+    outcome,
+    observed,
+    request,
+    route,
+    identity,
+    bound,
+    latencyUs,
+    stream: stream ?? undefined,
   }
 }
 

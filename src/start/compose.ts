@@ -41,10 +41,10 @@ import { createEnforce } from '../gateway/enforce/enforce.ts'
 import type { Upstream } from '../gateway/enforce/upstreams.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import { createFloods } from '../gateway/record/floods.ts'
-import { createRecord } from '../gateway/record/record.ts'
+import { createRecord, type RecordStage } from '../gateway/record/record.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 import { acceptListeners, authzenRoutes } from './authzen-routes.ts'
-import { counted, redactionOf, usedBy } from './telemetry.ts'
+import { counted, countedHold, redactionOf, usedBy } from './telemetry.ts'
 
 /** What the stages of a configuration are made of, and others may be using too. */
 export interface Parts {
@@ -148,7 +148,7 @@ export const composeStages = (configuration: Configuration, parts: Parts): Stage
       voids: voidedBy(parts.feed),
       changes: parts.feed.changes,
     },
-    record: composeCountedRecord(configuration, parts),
+    ...composeCountedRecord(configuration, parts),
     forward: enforce.forward,
     refuse: enforce.refuse,
     streamRoute: (name) => routesByName.get(name) ?? null,
@@ -207,10 +207,7 @@ const withJoined = (
 type RecordParts = Pick<Parts, 'sinks' | 'onRecorded' | 'ring' | 'worker' | 'clock'>
 
 /** Records by the sinks of a configuration. */
-export const composeRecord = (
-  configuration: Configuration,
-  parts: RecordParts,
-): ReturnType<typeof createRecord> => {
+export const composeRecord = (configuration: Configuration, parts: RecordParts): RecordStage => {
   const { sinks, onRecorded, ring, clock } = parts
   const redact = redactionOf(sinks)
   return createRecord({
@@ -226,12 +223,19 @@ export const composeRecord = (
 }
 
 /** The same, floods of refusals as few lines, and all of it counted. */
-const composeCountedRecord = (configuration: Configuration, parts: Parts): Stages['record'] => {
+const composeCountedRecord = (
+  configuration: Configuration,
+  parts: Parts,
+): Pick<Stages, 'record' | 'hold'> => {
   const { traffic, clock, log } = parts
-  const record = composeRecord(configuration, parts)
-  const floods = createFloods({ config: configuration.limits.refusalRecords, record, clock, log })
+  const { write, hold } = composeRecord(configuration, parts)
+  const floods = createFloods({ config: configuration.limits.refusalRecords, record: write, clock, log })
   parts.whenRetired(floods.close)
-  return counted((entry) => (floods.absorb(entry) ? 'coalesced' : record(entry)), traffic)
+  return {
+    record: counted((entry) => (floods.absorb(entry) ? 'coalesced' : write(entry)), traffic),
+    // What is to be forwarded is never one of a flood.
+    ...(hold && { hold: countedHold(hold, traffic) }),
+  }
 }
 
 const bodyLimits = ({ limits }: Configuration): BodyLimits => ({

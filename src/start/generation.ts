@@ -236,7 +236,7 @@ export const createGeneration = (
       grants: store.list,
       sharedGrants: { find: store.findShared, stats: store.sharedStats },
       identifyByClaims: identify,
-      recordMark: createMarkRecord(composeRecord(configuration, parts), clock, log),
+      recordMark: createMarkRecord(composeRecord(configuration, parts).write, clock, log),
       explain: explainBy(clock),
       explainBy,
       policyIds: () =>

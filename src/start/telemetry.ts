@@ -3,6 +3,7 @@ import { createTraffic, type Traffic } from '../admin/metrics/traffic.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Stages } from '../gateway/pipeline.ts'
 import type { DecisionRecord } from '../gateway/record/decision-record.ts'
+import type { RecordStage } from '../gateway/record/record.ts'
 import type { Sink } from '../gateway/record/sinks/sink.ts'
 
 /** What is known of requests across all configurations. */
@@ -22,6 +23,12 @@ export const counted =
     if (recorded === 'coalesced') traffic.coalesced()
     return recorded
   }
+
+/** The same of what is held. */
+export const countedHold =
+  (hold: NonNullable<RecordStage['hold']>, traffic: Traffic): NonNullable<Stages['hold']> =>
+  (entry) =>
+    hold(entry, (result) => traffic.decided(entry, result === true ? entry.outcome : result))
 
 type Usage = NonNullable<Stages['usage']>
 

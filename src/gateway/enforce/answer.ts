@@ -10,7 +10,7 @@ import { BAD_ANSWER, NOT_HTTP, STALLED, type UpstreamFailure } from './upstream-
 /**
  * How a request to an application ended: true when the caller has all that there will be; else why nothing was sent.
  *
- * A refusal is that of the caller's own body.
+ * A refusal is that of the caller's own body, or of the record of its request.
  */
 export type RelayOutcome = true | Refusal | UpstreamFailure
 

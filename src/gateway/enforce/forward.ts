@@ -3,6 +3,7 @@ import { corsHeaders } from '../../core/cors.ts'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
+import { RECORDED } from '../../core/record-entry.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import { UNSUPERVISED } from '../../core/stream.ts'
 import type { Passage, Stages } from '../pipeline.ts'
@@ -40,7 +41,8 @@ export interface ForwardOptions {
  * Makes the function that sends an allowed request on, and streams the answer back.
  *
  * It gives true when the caller has the answer, or as much of it as there was, and a refusal when nothing was sent
- * to the caller: `upstream_unavailable`, `upstream_timeout`, or `internal`.
+ * to the caller: `upstream_unavailable`, `upstream_timeout`, `internal`, or `audit_unavailable` when the passage's
+ * record turns out not to have been kept.
  *
  * Does not check: the decision. Whatever comes here is forwarded.
  */
@@ -68,10 +70,15 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
   }
 
   return (passage) => {
-    const { exchange, accepted, decisionId, lease = UNSUPERVISED } = passage
+    const { exchange, accepted, decisionId, record = RECORDED, lease = UNSUPERVISED } = passage
     const { upstream: name, cors } = accepted.route
-    if (name === '') return answerBuiltIn(passage, assertion.jwks)
     const upstream = upstreams.get(name)
+    // A plain request waits for its record where it meets its connection, together with others. Whatever goes another
+    // way, or lets something else go before it, waits here.
+    const isPlain = upstream?.credentials === null && exchange.upgrade === undefined
+    const recorded = isPlain ? true : record.settle()
+    if (recorded !== true) return recorded
+    if (name === '') return answerBuiltIn(passage, assertion.jwks)
     if (upstream === undefined)
       return refuse('enforce', 'internal', `route names upstream ${name}, which is not there`)
 
@@ -99,6 +106,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
           setCookies: passage.identity?.setCookies ?? [],
           connectionWaitMs: config.maxConnections === undefined ? null : config.connectTimeout,
           stallTimeoutMs: config.stallTimeout,
+          record,
           lease,
           task: taskOf(passage, options.completeTask),
           onCut: (code) => log.warn({ upstream: name, decisionId, code }, 'an answer was cut'),

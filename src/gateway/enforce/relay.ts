@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Exchange } from '../../core/exchange.ts'
+import type { HeldRecord } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import { type Answer, type AnswerOptions, type Asker, createAnswer, type RelayOutcome } from './answer.ts'
 import { rawPairs } from './response-headers.ts'
@@ -19,13 +20,16 @@ export interface UpstreamRequest {
 export interface RelayOptions extends AnswerOptions {
   /** How long to wait for a free connection, where their number is limited. */
   readonly connectionWaitMs: number | null
+  /** Settled when there is a connection, before anything is sent over it. */
+  readonly record: HeldRecord
 }
 
 /**
  * Sends one request and streams the answer to the caller, each side at the pace of the other.
  *
  * @returns true when the answer is complete, or was cut after its head, or the caller is gone; when nothing was sent
- * to the caller, the application's failure, or the refusal by which the caller's own body ended. Rejects for a bug.
+ * to the caller, the application's failure, or the refusal by which the caller's own body ended, or that of a record
+ * which was not kept. Rejects for a bug.
  */
 export const relay = (
   origin: Origin,
@@ -153,6 +157,8 @@ class Relay implements Dispatcher.DispatchHandler, Asker {
   onConnect(stop: (reason?: Error) => void): void {
     this.stop = stop
     clearTimeout(this.wait)
+    const recorded = this.options.record.settle()
+    if (recorded !== true) this.finish(recorded)
     if (this.finished) this.abort()
   }
 

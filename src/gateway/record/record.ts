@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
 import type { Credential, Identity } from '../../core/identity.ts'
 import { isoTime } from '../../core/iso-time.ts'
-import type { RecordEntry, RecordedMark } from '../../core/record-entry.ts'
+import type { HeldRecord, RecordEntry, RecordedMark } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { RequestFacts } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
@@ -17,18 +17,30 @@ import type {
   RecordedRequest,
 } from './decision-record.ts'
 import { createRecordLine } from './record-line.ts'
-import type { Sink } from './sinks/sink.ts'
+import type { Batch, Sink, SinkFailure } from './sinks/sink.ts'
 
 /** Longer than any request line that the listener lets in; what is longer is cut, so that no line grows without bound. */
 const MAX_TEXT = 65_536
 
+export interface RecordStage {
+  /**
+   * Keeps a record by every sink. True, or the refusal `audit_unavailable` when a required sink failed; sinks that had
+   * taken the record already then get another one that says so.
+   */
+  readonly write: (entry: RecordEntry) => true | Refusal
+  /**
+   * The same, together with others of this turn of the event loop; left out where the sinks cannot do that.
+   *
+   * @param whenSettled called once, with what the held record then says too.
+   */
+  readonly hold?: (entry: RecordEntry, whenSettled: (result: true | Refusal) => void) => HeldRecord
+}
+
 /**
- * Makes the record stage: one line a decision, kept by every sink before the request moves on.
+ * Makes the record stage: one line a decision, kept by every sink before the request is sent on or answered.
  *
  * @param writer      names this process in each record: stable across restarts, different in each worker.
  * @param onRecorded  called with each record that was kept, as no sink has redacted it.
- * @returns a stage that answers true, or the refusal `audit_unavailable` when a required sink failed;
- *          sinks that had taken the record already then get another one that says so.
  */
 export const createRecord = (deps: {
   readonly sinks: readonly Sink[]
@@ -36,7 +48,7 @@ export const createRecord = (deps: {
   readonly writer: string
   readonly clock: Clock
   readonly onRecorded?: (line: string, record: DecisionRecord) => void
-}): ((entry: RecordEntry) => true | Refusal) => {
+}): RecordStage => {
   const { sinks, clock, onRecorded } = deps
   const lineOf = createRecordLine()
 
@@ -47,20 +59,59 @@ export const createRecord = (deps: {
     for (const sink of taken) sink.write(line, record)
   }
 
-  return (entry) => {
+  const write: RecordStage['write'] = (entry) => {
     const record = decisionRecord(entry, deps)
     const line = lineOf(record, entry)
     for (const sink of sinks) {
-      const written = sink.write(line, record)
-      if (written === true || !sink.required) continue
-      const refusal = refuse('record', 'audit_unavailable', `${sink.name}: ${written.failed}`)
+      const refusal = refusalOf(sink, sink.write(line, record))
+      if (refusal === null) continue
       withdraw(entry, refusal, sinks.slice(0, sinks.indexOf(sink)))
       return refusal
     }
     onRecorded?.(line, record)
     return true
   }
+
+  const [sink, another] = sinks
+  // Of several sinks each would have to take its lines back when another one fails.
+  if (sink?.batch === undefined || another !== undefined) return { write }
+  const { batch } = sink
+  return {
+    write,
+    hold: (entry, whenSettled) => {
+      const record = decisionRecord(entry, deps)
+      const line = lineOf(record, entry)
+      const held = new Held(batch)
+      batch.hold(line, record, (written) => {
+        const refusal = refusalOf(sink, written)
+        if (refusal === null) onRecorded?.(line, record)
+        held.result = refusal ?? true
+        whenSettled(held.result)
+      })
+      return held
+    },
+  }
 }
+
+class Held implements HeldRecord {
+  readonly batch: Batch
+  result: true | Refusal | null = null
+
+  constructor(batch: Batch) {
+    this.batch = batch
+  }
+
+  settle(): true | Refusal {
+    if (this.result === null) this.batch.commit()
+    if (this.result === null) throw new Error('a sink did not say what became of a record')
+    return this.result
+  }
+}
+
+const refusalOf = (sink: Sink, written: true | SinkFailure): Refusal | null =>
+  written === true || !sink.required
+    ? null
+    : refuse('record', 'audit_unavailable', `${sink.name}: ${written.failed}`)
 
 /** The record of one entry. Never holds headers, the query string or a credential. */
 export const decisionRecord = (

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
+import { type Refusal, refuse } from '../../../src/core/refusals.ts'
 import { closedPort, OK, type RawAnswer, type RawBackend, startRawBackend } from '../../support/backend.ts'
+import { handshake, SWITCH } from '../../support/websocket.ts'
 import { connectRaw, exchangeRaw, type Gateway, type GatewayOptions, startGateway } from './harness.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -434,5 +436,73 @@ describe('a caller whose own body is at fault', () => {
     await client.until('HTTP/1.1 200 OK')
     assert.equal(backend.requests[0]?.body.toString(), 'hi')
     assert.deepEqual(backend.requests[0]?.header('expect'), [])
+  })
+})
+
+describe('a record that could not be kept after all', () => {
+  /** Says when it is asked. */
+  const unrecorded = () => {
+    const asked: string[] = []
+    const settle = (): Refusal => {
+      asked.push('settle')
+      return refuse('record', 'audit_unavailable', 'audit[0]: ENOSPC')
+    }
+    return { asked, record: { settle } }
+  }
+
+  it('lets nothing out, also over a connection that is kept', async () => {
+    const { record } = unrecorded()
+    let isRecorded = true
+    const { backend, gateway } = await start(OK, {
+      changes: () => (isRecorded ? {} : { record }),
+    })
+    const kept = connectRaw(gateway.port)
+    kept.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    await kept.until('ok')
+    isRecorded = false
+    for (const bytes of [get('/second'), post('Content-Length: 4\r\n', 'body')]) {
+      assert.match(await exchangeRaw(gateway.port, bytes), /^HTTP\/1\.1 503 /)
+    }
+    isRecorded = true
+    assert.match(await exchangeRaw(gateway.port, get('/third')), /^HTTP\/1\.1 200 /)
+    assert.deepEqual(
+      backend.requests.map(({ requestLine }) => requestLine),
+      ['GET /first HTTP/1.1', 'GET /third HTTP/1.1'],
+    )
+    assert.deepEqual(gateway.outcomes, ['done', 'audit_unavailable', 'audit_unavailable', 'done'])
+    kept.socket.destroy()
+  })
+
+  it('lets no handshake out', async () => {
+    const { record } = unrecorded()
+    const { backend, gateway } = await start(SWITCH, { changes: { record } })
+    const client = connectRaw(gateway.port)
+    client.write(handshake('/'))
+    await client.until('HTTP/1.1 503 ')
+    client.socket.destroy()
+    assert.equal(backend.connections.length, 0)
+  })
+
+  it('asks for nothing that the application would be shown', async () => {
+    const { asked, record } = unrecorded()
+    const credentials = {
+      header: 'Authorization',
+      valueFor: () => {
+        asked.push('credentials')
+        return 'Bearer of the gateway'
+      },
+      close: () => undefined,
+    }
+    const { backend, gateway } = await start(OK, { changes: { record }, credentials })
+    assert.match(await exchangeRaw(gateway.port, get('/')), /^HTTP\/1\.1 503 /)
+    assert.deepEqual(asked, ['settle'])
+    assert.equal(backend.requests.length, 0)
+  })
+
+  it('gives nothing that the gateway has itself', async () => {
+    const { record } = unrecorded()
+    const changes = { record, upstream: '', routeName: 'sallyport-jwks', identity: null }
+    const { gateway } = await start(OK, { changes })
+    assert.match(await exchangeRaw(gateway.port, get('/')), /^HTTP\/1\.1 503 /)
   })
 })

@@ -4,6 +4,7 @@ import type { Bound, Decision } from '../../../src/core/decision.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import type { Identity } from '../../../src/core/identity.ts'
 import type { Log } from '../../../src/core/log.ts'
+import type { HeldRecord } from '../../../src/core/record-entry.ts'
 import type { Accepted } from '../../../src/core/request.ts'
 import type { LimitsConfig } from '../../../src/gateway/accept/config.ts'
 import { createListener } from '../../../src/gateway/accept/listener.ts'
@@ -63,6 +64,7 @@ export interface PassageChanges {
   readonly upstream?: string
   readonly routeName?: string
   readonly request?: Partial<Accepted['request']>
+  readonly record?: HeldRecord
 }
 
 /** A passage for an exchange as the stages before would make it, with nothing checked. */
@@ -124,6 +126,7 @@ export const passageOf = (exchange: Exchange, changes: PassageChanges = {}): Pas
     },
     decision: changes.decision ?? ALLOW,
     decisionId: DECISION_ID,
+    record: changes.record,
   }
 }
 
@@ -145,6 +148,7 @@ export interface GatewayOptions {
   readonly limits?: Partial<LimitsConfig>
   readonly upstream?: Partial<UpstreamConfig>
   readonly upstreamTls?: UpstreamTls
+  readonly credentials?: NonNullable<OwnedUpstream['credentials']>
   readonly changes?: PassageChanges | ((exchange: Exchange) => PassageChanges)
   readonly enforce?: Partial<
     Pick<EnforceOptions, 'carriers' | 'controlledHeaders' | 'decidedHeaders' | 'log'>
@@ -163,7 +167,12 @@ export const startGateway = async (url: string, options: GatewayOptions = {}): P
   }
   const config = { ...UPSTREAM, url, ...upstream }
   const { log = silent } = options.enforce ?? {}
-  const core = createUpstream('core', config, { clock, log, tls: options.upstreamTls ?? SYSTEM_TRUST })
+  const core = createUpstream('core', config, {
+    clock,
+    log,
+    tls: options.upstreamTls ?? SYSTEM_TRUST,
+    ...(options.credentials && { credentials: options.credentials }),
+  })
   const enforce = createEnforce({
     upstreams: new Map([['core', core]]),
     assertion: prepareAssertion({ ttl: 60_000, issuer: 'sallyport' }, noPreparation)(),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RecordEntry } from '../../../src/core/record-entry.ts'
@@ -6,7 +7,7 @@ import { isRefusal, refuse } from '../../../src/core/refusals.ts'
 import type { DecisionRecord } from '../../../src/gateway/record/decision-record.ts'
 import { createRecord } from '../../../src/gateway/record/record.ts'
 import type { Sink } from '../../../src/gateway/record/sinks/sink.ts'
-import { allowedEntry, fixedClock } from './samples.ts'
+import { allowedEntry, fileSink, fixedClock, guarded, linesOf, temporaryFolder } from './samples.ts'
 
 const memorySink = (options: { fails?: () => boolean; required?: boolean; name?: string } = {}) => {
   const { fails = () => false, required = true, name = 'memory' } = options
@@ -24,8 +25,9 @@ const memorySink = (options: { fails?: () => boolean; required?: boolean; name?:
   return { sink, lines }
 }
 
-const recordWith = (...sinks: readonly Sink[]) =>
-  createRecord({ sinks, configVersion: 'sha256:config', writer: 'gw-1.0', clock: fixedClock })
+const WRITER = { configVersion: 'sha256:config', writer: 'gw-1.0', clock: fixedClock }
+
+const recordWith = (...sinks: readonly Sink[]) => createRecord({ sinks, ...WRITER }).write
 
 const recorded = (entry: RecordEntry): { line: string; record: DecisionRecord } => {
   const { sink, lines } = memorySink()
@@ -256,4 +258,77 @@ test('a sink that has taken an allow, when another then fails, is told that it w
     [withdrawn?.follows, withdrawn?.decision, withdrawn?.code, withdrawn?.source],
     [allowed?.id, 'deny', 'audit_unavailable', 'record'],
   )
+})
+
+/** Two entries that are held, and what is told of them. */
+const holdTwo = (sink: Sink) => {
+  const onRecorded: string[] = []
+  const told: unknown[] = []
+  const stage = createRecord({ sinks: [sink], ...WRITER, onRecorded: (line) => onRecorded.push(line) })
+  const held = ['one', 'two'].map((id) => {
+    assert.ok(stage.hold)
+    return stage.hold({ ...allowedEntry(), id }, (result) => told.push(result))
+  })
+  return { onRecorded, told, held }
+}
+
+test('records that are held are kept with the first of them that is settled, as they would be if each was written', (t) => {
+  const folder = temporaryFolder(t)
+  const parts = {
+    plain: {},
+    'made less telling': {
+      redact: (record: DecisionRecord): DecisionRecord => ({ ...record, request: { id: '' } }),
+    },
+    'of another shape': { reshape: ({ id, writer }: DecisionRecord) => ({ id, writer }) },
+    'not for the sink': { accepts: ({ id }: DecisionRecord) => id !== 'one' },
+  }
+  for (const [what, options] of Object.entries(parts)) {
+    const [one, other] = [join(folder, `${what}.held`), join(folder, `${what}.written`)]
+    const sink = guarded(fileSink(one), options)
+    const { onRecorded, told, held } = holdTwo(sink)
+    assert.equal(held[1]?.settle(), true)
+    assert.deepEqual(told, [true, true])
+    assert.equal(held[0]?.settle(), true)
+    assert.deepEqual(
+      onRecorded.map((line): string => JSON.parse(line).id),
+      ['one', 'two'],
+    )
+    const writing = guarded(fileSink(other), options)
+    for (const id of ['one', 'two']) assert.equal(recordWith(writing)({ ...allowedEntry(), id }), true)
+    assert.deepEqual(linesOf(one), linesOf(other))
+    assert.deepEqual(sink.stats?.(), writing.stats?.())
+    for (const each of [sink, writing]) each.close()
+  }
+})
+
+test('records that are held and cannot be kept refuse each of their requests, and are told to nobody else', () => {
+  const sink = guarded(fileSink('/dev/full'))
+  const { onRecorded, told, held } = holdTwo(sink)
+  const refusal = { refusal: 'audit_unavailable', stage: 'record', detail: 'audit[0]: ENOSPC' }
+  assert.deepEqual(
+    held.map((each) => each.settle()),
+    [refusal, refusal],
+  )
+  assert.deepEqual([told, onRecorded], [[refusal, refusal], []])
+  assert.deepEqual(held[0]?.settle(), refusal)
+  assert.equal(told.length, 2)
+  assert.equal(sink.stats?.().failed, 2)
+  sink.close()
+})
+
+test('records that are held and cannot be kept refuse nothing where the sink is not required', () => {
+  const sink = guarded(fileSink('/dev/full'), { required: false })
+  const { told, held } = holdTwo(sink)
+  assert.equal(held[1]?.settle(), true)
+  assert.deepEqual(told, [true, true])
+  assert.equal(sink.stats?.().dropped, 2)
+  sink.close()
+})
+
+test('nothing is held for several sinks, nor for one that writes each record by itself', () => {
+  const file = guarded(fileSink('/dev/null'))
+  const memory = memorySink()
+  assert.equal(createRecord({ sinks: [file, memory.sink], ...WRITER }).hold, undefined)
+  assert.equal(createRecord({ sinks: [memory.sink], ...WRITER }).hold, undefined)
+  file.close()
 })

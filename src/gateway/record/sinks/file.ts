@@ -9,7 +9,7 @@ import { createLineEncoder } from './line-encoder.ts'
 import { type LogFile, type LogFileOptions, openLogFile } from './log-file.ts'
 import { createRotation, type Rotation } from './rotation.ts'
 import { type RotationConfig, rotationConfig } from './rotation-config.ts'
-import type { BareSink } from './sink.ts'
+import type { BareSink, Batch, SinkFailure, WhenWritten } from './sink.ts'
 import { pathOfWriter } from './writer-path.ts'
 
 const fileConfig = (s: Settings) =>
@@ -29,13 +29,15 @@ const fileConfig = (s: Settings) =>
     fsync: z
       .boolean()
       .default(false)
-      .describe('Wait for the disk at each record, so that a power failure loses none either, default false'),
+      .describe(
+        'Wait for the disk before a request is sent on or answered, so that a power failure loses no record either, default false',
+      ),
     rotate: rotationConfig(s)
       .optional()
       .describe('Goes on in a new file now and then; the chain runs through all of them. Default: one file'),
   })
 
-/** The `file` sink: NDJSON, written before the request moves on, optionally as a hash chain. */
+/** The `file` sink: NDJSON, written before the request is sent on or answered, optionally as a hash chain. */
 export const file = defineSink({
   type: 'file',
   config: fileConfig,
@@ -66,29 +68,92 @@ export interface FileSinkOptions extends Omit<LogFileOptions, 'accept'> {
  * Throws `SinkStartError` when the file cannot be opened, has another writer or is no log of this kind.
  */
 export const createFileSink = (options: FileSinkOptions): BareSink => {
-  const { name, chain } = options
+  const { name, chain, log } = options
   const file = openLogFile({ ...options, accept: chain ? mustBeChained : mustNotBeChained })
   const { end: found, rotation } = closingOnError(file, () => goOn(file, options))
+  // What is held together is in one file.
+  const encoder = createLineEncoder(options.rotate?.size)
+  /** Of what is in the file, and of what is held, too. */
   let end = found
-  const encoder = createLineEncoder()
+  let heldEnd = found
+  let held: WhenWritten[] = []
+  let lastLength = 0
+  let isDue = false
 
-  const write: BareSink['write'] = (line, record) => {
-    const bytes = encoder.encode(line, chain ? `${linkEnd(end.seq + 1, end.hash)}\n` : '}\n')
+  const commit = (): void => {
+    if (held.length === 0) return
+    const bytes = encoder.bytes()
     rotation?.before(bytes.length, end)
-    const failed = file.append(bytes)
-    if (failed !== null) return { failed }
-    encoder.keep()
+    const failed = file.append(bytes, lastLength)
+    if (failed === null) {
+      encoder.keep()
+      end = heldEnd
+      rotation?.after()
+    } else {
+      encoder.drop()
+      heldEnd = end
+    }
+    const told = held
+    held = []
+    const result = failed === null ? true : { failed }
+    for (const whenWritten of told) tell(whenWritten, result)
+  }
+
+  /** What goes wrong for one request is not to be the end of the others, of which nobody else would be told. */
+  const tell = (whenWritten: WhenWritten, result: true | SinkFailure): void => {
+    try {
+      whenWritten(result)
+    } catch (bug) {
+      log.error({ sink: name, stack: bug instanceof Error ? bug.stack : String(bug) }, 'internal error')
+    }
+  }
+
+  const commitAtEndOfTurn = (): void => {
+    if (isDue) return
+    isDue = true
+    setImmediate(() => {
+      isDue = false
+      commit()
+    })
+  }
+
+  const add: Batch['hold'] = (line, record, whenWritten) => {
+    const bytes = encoder.add(line, chain ? `${linkEnd(heldEnd.seq + 1, heldEnd.hash)}\n` : '}\n')
+    if (bytes === null) {
+      commit()
+      return add(line, record, whenWritten)
+    }
+    held.push(whenWritten)
+    lastLength = bytes.length
     if (chain)
-      end = { file: end.file, writer: record.writer, seq: end.seq + 1, hash: digest(bytes.subarray(0, -1)) }
-    rotation?.after()
-    return true
+      heldEnd = {
+        file: end.file,
+        writer: record.writer,
+        seq: heldEnd.seq + 1,
+        hash: digest(bytes.subarray(0, -1)),
+      }
   }
 
   return {
     name,
     file: options.path,
-    write,
+    write: (line, record) => {
+      const written: { result: true | SinkFailure } = { result: { failed: 'it was not written' } }
+      add(line, record, (result) => {
+        written.result = result
+      })
+      commit()
+      return written.result
+    },
+    batch: {
+      hold: (line, record, whenWritten) => {
+        add(line, record, whenWritten)
+        commitAtEndOfTurn()
+      },
+      commit,
+    },
     close: () => {
+      commit()
       rotation?.close()
       file.close()
     },

@@ -2,7 +2,7 @@ import type { Clock } from '../../../core/clock.ts'
 import type { JsonObject } from '../../../core/json.ts'
 import type { Log } from '../../../core/log.ts'
 import type { DecisionRecord } from '../decision-record.ts'
-import type { BareSink, Sink, SinkError } from './sink.ts'
+import type { BareSink, Sink, SinkError, SinkFailure } from './sink.ts'
 
 export interface GuardOptions {
   readonly required: boolean
@@ -19,7 +19,7 @@ export interface GuardOptions {
 /** What is the same for every kind of sink: which records it gets, what it sees of them, and how it fared. */
 export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
   const { required, accepts, redact, reshape, clock, log } = options
-  const { name, delivery } = sink
+  const { name, delivery, batch } = sink
   let written = 0
   let failed = 0
   let dropped = 0
@@ -41,6 +41,11 @@ export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
     failing = false
   }
 
+  const note = (result: true | SinkFailure): void => {
+    if (result === true) noteSuccess()
+    else noteFailure(result.failed)
+  }
+
   const lineOf = (line: string, record: DecisionRecord, shown: DecisionRecord): string => {
     if (reshape !== null) return JSON.stringify(reshape(shown))
     return shown === record ? line : JSON.stringify(shown)
@@ -54,10 +59,22 @@ export const guardSink = (sink: BareSink, options: GuardOptions): Sink => {
       if (accepts?.(record) === false) return true
       const shown = redact === null ? record : redact(record)
       const result = sink.write(lineOf(line, record, shown), shown)
-      if (result === true) noteSuccess()
-      else noteFailure(result.failed)
+      note(result)
       return result
     },
+    ...(batch !== undefined && {
+      batch: {
+        hold: (line, record, whenWritten) => {
+          if (accepts?.(record) === false) return whenWritten(true)
+          const shown = redact === null ? record : redact(record)
+          batch.hold(lineOf(line, record, shown), shown, (result) => {
+            note(result)
+            whenWritten(result)
+          })
+        },
+        commit: batch.commit,
+      },
+    }),
     stats: () => {
       const sent = delivery?.()
       const newest = newer(lastError, sent?.lastError ?? null)

@@ -1,10 +1,10 @@
 import { errorCode } from '../error-code.ts'
 import { type AppendFile, appendAll, cutBack } from './append-file.ts'
 
-/** Adds lines to a file: each is in it whole or not at all. */
+/** Adds lines to a file: what is added at once is in it whole or not at all. */
 export interface LineWriter {
-  /** Adds one line, newline included; null when it was written, else the system's code. */
-  readonly append: (line: Buffer) => string | null
+  /** Adds lines, newlines included; null when they were written, else the system's code. */
+  readonly append: (lines: Buffer) => string | null
   /** Bytes of whole lines. */
   readonly length: () => number
   /** True while a failed write may have left a piece behind `length`. */
@@ -15,7 +15,7 @@ export interface LineWriter {
  * Goes on with a file whose lines are whole.
  *
  * @param from bytes that are in the file.
- * @param fsync wait for the disk at each line.
+ * @param fsync wait for the disk each time.
  */
 export const createLineWriter = (file: AppendFile, from: number, fsync: boolean): LineWriter => {
   let length = from
@@ -31,17 +31,17 @@ export const createLineWriter = (file: AppendFile, from: number, fsync: boolean)
   }
 
   return {
-    append: (line) => {
+    append: (lines) => {
       try {
         if (dirty) cutBack(file, length)
         dirty = true
-        appendAll(file.fd, line, fsync)
+        appendAll(file.fd, lines, fsync)
       } catch (error) {
         tidy()
         return errorCode(error)
       }
       dirty = false
-      length += line.length
+      length += lines.length
       return null
     },
     length: () => length,

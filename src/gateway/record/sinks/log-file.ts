@@ -22,8 +22,13 @@ const WATCH_MS = 1_000
 export interface LogFile {
   /** The line that was last when it was opened, without its newline; null in an empty file. */
   readonly lastLine: Buffer | null
-  /** Adds one line, newline included; null when it was written, else why not. Its bytes must stay as they are until the next was written. */
-  readonly append: (line: Buffer) => string | null
+  /**
+   * Adds lines, newlines included, all of them or none; null when they were written, else why not. Their bytes must
+   * stay as they are until the next were written.
+   *
+   * @param lastLength bytes of the last of them.
+   */
+  readonly append: (lines: Buffer, lastLength: number) => string | null
   /** Bytes of the lines in it. */
   readonly length: () => number
   /** Goes on in an empty file of the same name; the old one is `aside` from then on. Null when that worked, else why not. */
@@ -35,7 +40,7 @@ export interface LogFile {
 export interface LogFileOptions {
   /** Absolute. */
   readonly path: string
-  /** Wait for the disk at each line. */
+  /** Wait for the disk with each `append`. */
   readonly fsync: boolean
   /** Why a file with this last line is not to be written to, to be said after its path; null when all is well. */
   readonly accept: (lastLine: Buffer) => string | null
@@ -56,11 +61,11 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
   /** What somebody else did, so that nothing is written until it is put right. */
   let broken: string | null = null
 
-  const append = (line: Buffer): string | null => {
+  const append = (lines: Buffer, lastLength: number): string | null => {
     if (!lock.isHeld()) return 'another gateway has taken the file over'
     if (broken !== null) return broken
-    const failed = writer.append(line)
-    if (failed === null) lastLine = line.subarray(0, -1)
+    const failed = writer.append(lines)
+    if (failed === null) lastLine = lines.subarray(lines.length - lastLength, -1)
     return failed
   }
 

@@ -6,6 +6,21 @@ export interface SinkFailure {
   readonly failed: string
 }
 
+/** Records that are written together. */
+export interface Batch {
+  /**
+   * Keeps one record, together with others: at `commit`, before the next `write`, and in any case at the end of this
+   * turn of the event loop.
+   *
+   * @param whenWritten called once with what `write` would have returned, maybe before this returns.
+   */
+  readonly hold: (line: string, record: DecisionRecord, whenWritten: WhenWritten) => void
+  /** Writes what is held, if anything is: the calls back have been made when this returns. */
+  readonly commit: () => void
+}
+
+export type WhenWritten = (result: true | SinkFailure) => void
+
 /** What one kind of sink does by itself. */
 export interface BareSink {
   /** The entry in the configuration, for messages. */
@@ -16,8 +31,10 @@ export interface BareSink {
    * @param line the record as JSON on one line, without the newline. A sink may only add fields at its end.
    */
   readonly write: (line: string, record: DecisionRecord) => true | SinkFailure
+  /** Takes records that need not be written at once; only for sinks to which several cost little more than one. */
+  readonly batch?: Batch
   /**
-   * Lets go of what the sink holds, at once: another one may be opened in the same place right after. What was kept
+   * Lets go of what the sink has, at once: another one may be opened in the same place right after. What was kept
    * and not sent on stays for the next one. Nothing is written afterwards.
    */
   readonly close: () => void

@@ -21,9 +21,18 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { systemClock } from '../../../../src/core/clock.ts'
 import { readLink } from '../../../../src/gateway/record/chain.ts'
-import { SinkStartError } from '../../../../src/gateway/record/sinks/sink.ts'
+import { type BareSink, SinkStartError } from '../../../../src/gateway/record/sinks/sink.ts'
 import { verifyLogs } from '../../../../src/gateway/record/verify.ts'
-import { chainOf, fileSink, guarded, keepingLog, linesOf, temporaryFolder, writeShort } from '../samples.ts'
+import {
+  chainOf,
+  fileSink,
+  guarded,
+  keepingLog,
+  linesOf,
+  shortRecord,
+  temporaryFolder,
+  writeShort,
+} from '../samples.ts'
 
 const WRITER = fileURLToPath(new URL('./writer-process.js', import.meta.url))
 
@@ -188,6 +197,146 @@ test('a write that the system cut short leaves nothing behind, and a smaller rec
   assert.deepEqual(await rulesOf(path), [])
 })
 
+/** What was told of a record that was held. */
+const holdShort = (sink: BareSink, id: string, told: unknown[]): void => {
+  const { line, record } = shortRecord(id)
+  sink.batch?.hold(line, record, (result) => told.push(result))
+}
+
+test('records that are held are written together, when that is asked for, in order, and each is told', (t) => {
+  const path = join(temporaryFolder(t), 'log.ndjson')
+  const sink = fileSink(path)
+  const told: unknown[] = []
+  for (let seq = 1; seq <= 3; seq += 1) holdShort(sink, `gw-1.0-${seq}`, told)
+  assert.deepEqual([linesOf(path), told, sink.heads?.()], [[], [], []])
+  sink.batch?.commit()
+  assert.deepEqual(linesOf(path), chainOf(3).lines)
+  assert.deepEqual(told, [true, true, true])
+  assert.equal(sink.heads?.()[0]?.hash, chainOf(3).heads.at(-1))
+  sink.batch?.commit()
+  assert.equal(told.length, 3, 'each is told once')
+  sink.close()
+})
+
+for (const [what, step] of Object.entries({
+  'at the end of the turn': async () => {
+    await new Promise((resolve) => setImmediate(resolve))
+  },
+  'before one that is not held': (sink: BareSink) => {
+    writeShort(sink, 'gw-1.0-3')
+  },
+  'when the sink is closed': (sink: BareSink) => sink.close(),
+})) {
+  test(`records that are held are written ${what}`, async (t) => {
+    const path = join(temporaryFolder(t), 'log.ndjson')
+    const sink = fileSink(path)
+    const told: unknown[] = []
+    for (const id of ['gw-1.0-1', 'gw-1.0-2']) holdShort(sink, id, told)
+    await step(sink)
+    assert.deepEqual(told, [true, true])
+    assert.deepEqual(linesOf(path).slice(0, 2), chainOf(2).lines)
+    assert.deepEqual(await rulesOf(path), [])
+    if (what !== 'when the sink is closed') sink.close()
+  })
+}
+
+test('held or not, the log is the same', async (t) => {
+  const folder = temporaryFolder(t)
+  let run = 0
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.constant('hold' as const) },
+    { weight: 2, arbitrary: fc.constant('write' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('commit' as const, 'turn' as const, 'restart' as const) },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, chain) => {
+      const path = join(folder, `log.${run++}.ndjson`)
+      let sink = fileSink(path, { chain })
+      const told: unknown[] = []
+      let [total, held] = [0, 0]
+      for (const each of steps) {
+        if (each === 'hold') holdShort(sink, `gw-1.0-${++total}`, told)
+        if (each === 'hold') held += 1
+        if (each === 'write') assert.equal(writeShort(sink, `gw-1.0-${++total}`), true)
+        if (each === 'commit') sink.batch?.commit()
+        if (each === 'turn') await new Promise((resolve) => setImmediate(resolve))
+        if (each === 'restart') {
+          sink.close()
+          sink = fileSink(path, { chain })
+        }
+        if (each === 'hold') continue
+        assert.equal(told.length, held)
+        assert.equal(linesOf(path).length, total)
+      }
+      sink.close()
+      assert.deepEqual(told, Array(held).fill(true))
+      if (chain) assert.deepEqual(linesOf(path), chainOf(total).lines)
+      else
+        assert.deepEqual(
+          linesOf(path).map((line): string => JSON.parse(line).id),
+          Array.from({ length: total }, (_, index) => `gw-1.0-${index + 1}`),
+        )
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a bug in one of those who are told keeps nothing from the others', async (t) => {
+  const { log, lines } = keepingLog()
+  const sink = fileSink(join(temporaryFolder(t), 'log.ndjson'), { log })
+  const told: unknown[] = []
+  const { line, record } = shortRecord('a')
+  sink.batch?.hold(line, record, () => {
+    throw new Error('a bug')
+  })
+  holdShort(sink, 'b', told)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(told, [true])
+  assert.match(String(lines[0]?.fields.stack), /^Error: a bug\n/)
+  sink.close()
+})
+
+test('more than fits is written before, and what is longer than all room too', async (t) => {
+  const path = join(temporaryFolder(t), 'log.ndjson')
+  const sink = fileSink(path)
+  const told: unknown[] = []
+  const lengths = [10, 30_000, 30_000, 10, 200_000, 10, 200_000, 200_000]
+  for (const [index, length] of lengths.entries()) holdShort(sink, `${index}${'x'.repeat(length)}`, told)
+  assert.ok(told.length < lengths.length)
+  sink.batch?.commit()
+  assert.deepEqual(told, Array(lengths.length).fill(true))
+  assert.deepEqual(
+    linesOf(path).map((line) => JSON.parse(line).id.length),
+    lengths.map((length) => length + 1),
+  )
+  assert.deepEqual(await rulesOf(path), [])
+  sink.close()
+})
+
+test('records that are held on a full disk are all told so, and the chain does not move', () => {
+  const sink = fileSink('/dev/full')
+  const told: unknown[] = []
+  for (const id of ['a', 'b']) holdShort(sink, id, told)
+  sink.batch?.commit()
+  assert.deepEqual(told, [{ failed: 'ENOSPC' }, { failed: 'ENOSPC' }])
+  assert.deepEqual(sink.heads?.(), [])
+  sink.close()
+})
+
+test('of records that were held together and cut short none is left behind, and the chain goes on before them', async (t) => {
+  const path = join(temporaryFolder(t), 'log.ndjson')
+  // Of the six that are held, the first three would fit.
+  const args = [process.execPath, WRITER, 'held', path, '0', '1000', '0', '500', '500', '500', '500', '500']
+  const output = execFileSync('bash', ['-c', 'ulimit -f 4; exec "$0" "$@"', ...args], { encoding: 'utf8' })
+  assert.deepEqual(output.trim().split('\n'), [
+    ...['written', 'written'],
+    ...Array(6).fill('EFBIG'),
+    'written after all',
+  ])
+  assert.deepEqual(seqsOf(path), [1, 2, 3])
+  assert.deepEqual(await rulesOf(path), [])
+})
+
 test('a second writer of a file is refused, whatever name it uses', async (t) => {
   const folder = temporaryFolder(t)
   const path = join(folder, 'log.ndjson')
@@ -276,6 +425,21 @@ test('nothing is written to another log that was put in the place of this one', 
   assert.equal(writeShort(sink, 'c'), true)
   assert.deepEqual(seqsOf(path), [1, 2])
   assert.equal(lines.filter(({ message }) => message.includes('touched')).length, 1)
+})
+
+test('a copy of the log that was put in its place is gone on with, as after an editor', async (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 'log.ndjson')
+  const { sink, look } = watched(t, path)
+  const told: unknown[] = []
+  for (const id of ['a', 'b']) holdShort(sink, id, told)
+  sink.batch?.commit()
+  copyFileSync(path, join(folder, 'copy'))
+  renameSync(join(folder, 'copy'), path)
+  look()
+  assert.equal(writeShort(sink, 'c'), true)
+  assert.deepEqual(seqsOf(path), [1, 2, 3])
+  assert.deepEqual(await rulesOf(path), [])
 })
 
 test('nothing is written to a log that somebody has cut', (t) => {

@@ -98,6 +98,22 @@ test('a file that would exceed its size goes on in a new one, and the chain runs
   sink.close()
 })
 
+test('records that are held together make no file longer than it may be, and the chain runs through all of them', async (t) => {
+  const { folder, sink } = rotating(t, { size: SIZE })
+  const told: unknown[] = []
+  for (const count of [2, 1, 20, 3]) {
+    for (let index = 0; index < count; index += 1) {
+      const { line, record } = shortRecord(`record-${id++}`)
+      sink.batch?.hold(line, record, (result) => told.push(result))
+    }
+    sink.batch?.commit()
+  }
+  sink.close()
+  assert.deepEqual(told, Array(26).fill(true))
+  for (const name of logsIn(folder)) assert.ok(statSync(join(folder, name)).size <= SIZE)
+  assert.deepEqual(await verification(folder), { findings: [], records: [26] })
+})
+
 test('a record that is longer than the size of a file has one of its own', async (t) => {
   const { folder, sink } = rotating(t, { size: SIZE })
   write(sink, 1)
