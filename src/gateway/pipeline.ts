@@ -171,7 +171,7 @@ export const createPipeline = (deps: {
     const record = hold(progress, decisionId, outcome, decision.decision !== 'allow')
     if (record === null) return end(progress)
     progress.stage = 'enforce'
-    const allowed = { accepted, identity, bound, decision, decisionId }
+    const allowed = { accepted, identity, bound, decision, decisionId, record }
     const lease = accepted.route.upstream === '' ? undefined : streams?.open(allowed, progress.held)
     progress.lease = lease ?? null
     after(
@@ -185,9 +185,8 @@ export const createPipeline = (deps: {
         }
         const cut = lease?.refused() ?? null
         lease?.ended('application')
-        if (recorded === true && result !== true) return stop(progress, result, result, cut)
-        // It was not sent on for that, whatever else became of it.
         if (recorded !== true) unrecorded(progress, decisionId, recorded)
+        else if (result !== true) return stop(progress, result, result, cut)
         end(progress)
       },
     )
@@ -244,7 +243,12 @@ export const createPipeline = (deps: {
     const { stages } = progress
     if (stages.hold === undefined) return write(progress, id, outcome, observed) ? RECORDED : null
     const held = stages.hold(entryOf(progress, id, outcome, observed, null))
+    if ('refusal' in held) {
+      unrecorded(progress, id, held)
+      return null
+    }
     progress.recordedId = id
+    progress.record = held
     return held
   }
 
@@ -289,6 +293,8 @@ export const createPipeline = (deps: {
     const stack = bug instanceof Error ? bug.stack : String(bug)
     log.error({ stage: progress.stage, requestId: progress.request?.id, stack }, 'internal error')
     try {
+      // What was not recorded after all is nothing that another record could follow.
+      if (progress.record !== null && progress.record.settle() !== true) progress.recordedId = null
       if (progress.exchange.reply.headSent() || progress.request === null) progress.exchange.reply.abort()
       else stop(progress, refuse(progress.stage, 'internal', 'an internal error; its stack is in the log'))
     } catch (second) {

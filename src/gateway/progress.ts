@@ -2,6 +2,7 @@ import { corsHeaders } from '../core/cors.ts'
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Identity } from '../core/identity.ts'
+import type { HeldRecord } from '../core/record-entry.ts'
 import type { Refusal, RefusalCode, Stage } from '../core/refusals.ts'
 import type { RequestFacts } from '../core/request.ts'
 import type { Route } from '../core/route.ts'
@@ -31,6 +32,8 @@ export interface Progress {
   lease: StreamLease | null
   /** Id of the record that was written for this request, if any. */
   recordedId: string | null
+  /** Of what was let through, while it may not be written yet. */
+  record: HeldRecord | null
 }
 
 /** What the caller or a policy engine is at fault for, not the request's form. */
@@ -70,6 +73,7 @@ export const begin = (stages: Stages, exchange: Exchange, body: Buffer | null, b
     observed: null,
     lease: null,
     recordedId: null,
+    record: null,
   }
 }
 

@@ -32,8 +32,8 @@ export interface Stages {
   readonly decide: (question: Question) => Later<Decision | Refusal>
   /** `coalesced`: a refusal among so many that it is only counted, and its answer names no record. */
   readonly record: (entry: RecordEntry) => true | 'coalesced' | Refusal
-  /** The same for what is to be forwarded, without waiting for the log; left out: there is no such way. */
-  readonly hold?: (entry: RecordEntry) => HeldRecord
+  /** The same for what is to be forwarded, maybe without waiting for the log; left out: there is no such way. */
+  readonly hold?: (entry: RecordEntry) => HeldRecord | Refusal
   /** True when the reply was completed, or cut after its head; a refusal only when nothing was sent yet. */
   readonly forward: (passage: Passage) => Later<true | Refusal>
   readonly refuse: (exchange: Exchange, refusal: Refusal, decisionId: string | null) => void
@@ -77,8 +77,8 @@ export interface Passage {
   readonly bound: Bound
   readonly decision: Decision
   readonly decisionId: string
-  /** To be settled before anything goes out; left out: it was. */
-  readonly record?: HeldRecord | undefined
+  /** To be settled before anything goes out, to whomever. */
+  readonly record: HeldRecord
   /** What it lives on; left out: nobody ends it. */
   readonly lease?: StreamLease | undefined
 }

@@ -1,5 +1,6 @@
 import type { Bound, Decision } from '../core/decision.ts'
 import type { Identity } from '../core/identity.ts'
+import type { HeldRecord } from '../core/record-entry.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { Accepted } from '../core/request.ts'
 import type { StreamEnd, StreamEnder, StreamEndReason, StreamKind, StreamLease } from '../core/stream.ts'
@@ -26,6 +27,7 @@ export interface Live extends StreamFacts {
   readonly supervised: boolean
   readonly decision: Decision
   readonly decisionId: string
+  readonly record: HeldRecord
   readonly openedUs: number
   held: string | undefined
   kind: StreamKind

@@ -18,7 +18,7 @@ import {
 } from './stream-lease.ts'
 
 /** What was let through, and by what. */
-export type Allowed = Pick<Passage, 'accepted' | 'identity' | 'bound' | 'decision' | 'decisionId'>
+export type Allowed = Pick<Passage, 'accepted' | 'identity' | 'bound' | 'decision' | 'decisionId' | 'record'>
 
 /** All that was let through and has not ended yet. */
 export interface Streams {
@@ -173,7 +173,7 @@ const NOBODY: Identity = {
 }
 
 const liveOf = (allowed: Allowed, held: string | undefined, clock: Clock): Live => {
-  const { accepted, identity, bound, decision, decisionId } = allowed
+  const { accepted, identity, bound, decision, decisionId, record } = allowed
   const live: Live = {
     accepted,
     identity: identity ?? NOBODY,
@@ -183,6 +183,7 @@ const liveOf = (allowed: Allowed, held: string | undefined, clock: Clock): Live 
     grant: decision.grant?.id ?? '',
     decision,
     decisionId,
+    record,
     openedUs: clock.monotonicUs(),
     held,
     kind: 'transfer',
@@ -239,6 +240,8 @@ const createEnd = ({ current, clock, log }: Parameters<typeof createStreams>[0],
     const { cut, kind, checks, accepted, bound, identity, supervised, decision, decisionId } = live
     // An ordinary request has one record.
     if (cut === null && kind === 'transfer' && checks === 0) return
+    // What was not recorded after all was not sent either, and is nothing that another record could follow.
+    if (live.record.settle() !== true) return
     const stream = factsOf(live, cut?.reason ?? reason)
     const entry: RecordEntry = {
       id: randomUuidV7(clock.nowMs()),

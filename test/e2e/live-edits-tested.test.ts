@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { type RawBackend, startRawBackend } from '../support/backend.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { rawRequest } from '../support/raw-http.ts'
-import { edited, get, policy, world, write } from './live-world.ts'
+import { edited, get, policy, read, world, write } from './live-world.ts'
 
 const TESTS = `tests:
   - name: things that are open
@@ -60,5 +60,19 @@ describe('with reload.requireTests', () => {
     const gone = await edited(gateway, () => rmSync(join(gateway.directory, 'config/tests/app.yaml')))
     assert.equal(gone.outcome, 'rejected')
     assert.match(gone.findings[0]?.message ?? '', /there is no decision test/)
+    write(gateway, 'config/tests/app.yaml', TESTS.replace('things/one', 'things/two'))
+  })
+
+  test('an edit of the log that fails a test leaves the log as it was', async () => {
+    const file = 'config/sallyport.yaml'
+    const old = read(gateway, file)
+    const { outcome } = await edited(gateway, () => {
+      write(gateway, file, old.replace('decisions.ndjson }', 'decisions.ndjson, fsync: true }'))
+      write(gateway, 'policies/main.cedar', policy('three'))
+    })
+    assert.equal(outcome, 'rejected')
+    const recorded = gateway.records().length
+    assert.deepEqual([await statusOf('/things/two'), await statusOf('/things/two')], [200, 200])
+    assert.equal(gateway.records().length, recorded + 2)
   })
 })

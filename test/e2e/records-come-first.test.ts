@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { verifyLogs } from '../../src/gateway/record/verify.ts'
 import { type RawBackend, startRawBackend } from '../support/backend.ts'
-import { layOut, readRecords, startGatewayProcess } from '../support/gateway.ts'
+import { layOut, readRecords, startGatewayProcess, startTestGateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
-import { get, world } from './live-world.ts'
+import { edited, get, read, world, write } from './live-world.ts'
 
 const LOG = 'log/decisions.ndjson'
 const CALLERS = 40
@@ -80,4 +80,33 @@ test('when the disk is full none of those that come at once passes, and those be
   assert.deepEqual(new Set(idsAt(backend)), recorded)
   assert.equal(recorded.size, passed)
   await assertWhole(log)
+})
+
+test('an edit of the log that is taken up, and one that cannot be, leave no request without its record', async (t) => {
+  const backend = await startRawBackend()
+  t.after(backend.close)
+  const gateway = await startTestGateway(world(backend.url), { watch: { quietMs: 20, patienceMs: 200 } })
+  t.after(gateway.close)
+  const file = 'config/sallyport.yaml'
+  const old = read(gateway, file)
+  const edit = async (more: string): Promise<string> => {
+    const change = (): void =>
+      write(gateway, file, old.replace('decisions.ndjson }', `decisions.ndjson, ${more} }`))
+    return (await edited(gateway, change)).outcome
+  }
+  const statuses = [...(await askTogether(t, gateway.port, 1))]
+  // A chain does not go on without one.
+  for (const [more, outcome] of [
+    ['chain: false', 'rejected'],
+    ['fsync: true', 'applied'],
+    ['fsync: true, chain: false', 'rejected'],
+  ] as const) {
+    assert.equal(await edit(more), outcome)
+    statuses.push(...(await askTogether(t, gateway.port, 1)))
+  }
+  assert.deepEqual(statuses, Array(4 * CALLERS).fill(200))
+  // What was under way at an edit is decided again, and has a second record of its end.
+  const decided = gateway.records().filter(({ follows }) => follows === undefined)
+  assert.deepEqual(new Set(decided.map(({ id }) => id)), new Set(idsAt(backend)))
+  await assertWhole(join(gateway.directory, LOG))
 })

@@ -55,6 +55,8 @@ export const createEnforce = (options: EnforceOptions): Enforce => {
     forward: async (passage) => {
       const { request, route, dialect } = passage.accepted
       if (dialect === undefined) return forward(passage)
+      const recorded = passage.record.settle()
+      if (recorded !== true) return recorded
       const forwardCredential = options.upstreams.get(route.upstream)?.config.forwardCredential === true
       return permit(passage, assertion.of(passage), (given) => changes(request, given, forwardCredential))
     },

@@ -3,7 +3,6 @@ import { corsHeaders } from '../../core/cors.ts'
 import type { Exchange, Upgrade } from '../../core/exchange.ts'
 import { headerValues } from '../../core/headers.ts'
 import type { Log } from '../../core/log.ts'
-import { RECORDED } from '../../core/record-entry.ts'
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import { UNSUPERVISED } from '../../core/stream.ts'
 import type { Passage, Stages } from '../pipeline.ts'
@@ -70,7 +69,7 @@ export const createForward = (options: ForwardOptions): Stages['forward'] => {
   }
 
   return (passage) => {
-    const { exchange, accepted, decisionId, record = RECORDED, lease = UNSUPERVISED } = passage
+    const { exchange, accepted, decisionId, record, lease = UNSUPERVISED } = passage
     const { upstream: name, cors } = accepted.route
     const upstream = upstreams.get(name)
     // A plain request waits for its record where it meets its connection, together with others. Whatever goes another

@@ -159,7 +159,8 @@ class Relay implements Dispatcher.DispatchHandler, Asker {
     clearTimeout(this.wait)
     const recorded = this.options.record.settle()
     if (recorded !== true) this.finish(recorded)
-    if (this.finished) this.abort()
+    // Thrown, nothing is sent and the connection stays; told to stop, undici would close it.
+    if (this.finished) throw new Abandoned()
   }
 
   onResponseStarted(): void {

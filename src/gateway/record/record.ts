@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Decision, EvaluationResult } from '../../core/decision.ts'
 import type { Credential, Identity } from '../../core/identity.ts'
 import { isoTime } from '../../core/iso-time.ts'
-import type { HeldRecord, RecordEntry, RecordedMark } from '../../core/record-entry.ts'
+import { type HeldRecord, RECORDED, type RecordEntry, type RecordedMark } from '../../core/record-entry.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { RequestFacts } from '../../core/request.ts'
 import type { Route } from '../../core/route.ts'
@@ -29,11 +29,13 @@ export interface RecordStage {
    */
   readonly write: (entry: RecordEntry) => true | Refusal
   /**
-   * The same, together with others of this turn of the event loop; left out where the sinks cannot do that.
+   * The same, together with others of this turn of the event loop where the sink can do that; left out for several
+   * sinks, of which each would have to take its lines back when another one fails.
    *
-   * @param whenSettled called once, with what the held record then says too.
+   * @param whenSettled called once, with what becomes of it.
+   * @returns the refusal when that is known at once.
    */
-  readonly hold?: (entry: RecordEntry, whenSettled: (result: true | Refusal) => void) => HeldRecord
+  readonly hold?: (entry: RecordEntry, whenSettled: (result: true | Refusal) => void) => HeldRecord | Refusal
 }
 
 /**
@@ -73,12 +75,17 @@ export const createRecord = (deps: {
   }
 
   const [sink, another] = sinks
-  // Of several sinks each would have to take its lines back when another one fails.
-  if (sink?.batch === undefined || another !== undefined) return { write }
-  const { batch } = sink
+  if (sink === undefined || another !== undefined) return { write }
   return {
     write,
     hold: (entry, whenSettled) => {
+      // Of the sink that is there now: an edit may have put another one in its place.
+      const { batch } = sink
+      if (batch === undefined) {
+        const result = write(entry)
+        whenSettled(result)
+        return result === true ? RECORDED : result
+      }
       const record = decisionRecord(entry, deps)
       const line = lineOf(record, entry)
       const held = new Held(batch)

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { type ChannelCredentials, Client, credentials, type ServiceError } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import { createAuthority } from '../../support/certificates.ts'
-import { startTestGateway, type TestGateway } from '../../support/gateway.ts'
+import { startTestGateway, type TestGateway, type World } from '../../support/gateway.ts'
 import { buildCity, type City, HOST, tokenOf } from '../city.ts'
 import { portOf } from './asking.ts'
 
@@ -98,6 +98,7 @@ describe('a listener that speaks ext-authz-grpc', () => {
   const server = authority.issue({ commonName: 'gateway', names: ['localhost', '127.0.0.1'] })
   const envoy = authority.issue({ commonName: 'envoy' })
   let city: City
+  let files: World
   let gateway: TestGateway
   const clients: Client[] = []
 
@@ -111,22 +112,27 @@ describe('a listener that speaks ext-authz-grpc', () => {
         limits: '{ bodyBytes: 65536 }',
       },
     })
-    const files = {
+    files = {
+      ...city.world,
       'config/routes/more.yaml': MORE_ROUTES,
       'config/security.cedar': SECURITY,
       'config/tls/gw.crt': server.cert,
       'config/tls/gw.key': server.key,
       'config/tls/ca.pem': authority.cert,
     }
-    gateway = await startTestGateway({ ...city.world, ...files }, { env: city.env })
+    gateway = await startTestGateway(files, { env: city.env })
   })
   after(async () => {
     for (const client of clients) client.close()
     await gateway.close()
   })
 
-  const clientOf = (listener: number, by: ChannelCredentials = credentials.createInsecure()): Client => {
-    const client = new Client(`127.0.0.1:${portOf(gateway, listener)}`, by)
+  const clientOf = (
+    listener: number,
+    by: ChannelCredentials = credentials.createInsecure(),
+    asked = gateway,
+  ): Client => {
+    const client = new Client(`127.0.0.1:${portOf(asked, listener)}`, by)
     clients.push(client)
     return client
   }
@@ -180,6 +186,19 @@ describe('a listener that speaks ext-authz-grpc', () => {
     assert.ok(record !== undefined, `there is a record ${id}`)
     return record
   }
+
+  test('is told no when the record cannot be kept', async () => {
+    const file = 'config/sallyport.yaml'
+    const full = (files[file] ?? '').replace('../log/decisions.ndjson', '/dev/full')
+    const unrecorded = await startTestGateway({ ...files, [file]: full }, { env: city.env })
+    try {
+      const checked = await call(clientOf(1, undefined, unrecorded), message({}))
+      assert.equal(checked.denied_response?.status.code, 503)
+      assert.equal(checked.ok_response ?? null, null)
+    } finally {
+      await unrecorded.close()
+    }
+  })
 
   test("asks the gateway's baseline too", async () => {
     const checked = await check({ path: '/accounts/sealed' })

@@ -135,3 +135,25 @@ test('a request is the same question by every door, or is refused as malformed b
   for (const code of ['allowed', 'denied', 'unauthenticated', 'no_route', 'bad_request'])
     assert.ok(codes.has(code), code)
 })
+
+test('no door lets anything through whose record cannot be kept', async () => {
+  const file = 'config/sallyport.yaml'
+  const full = (city.world[file] ?? '').replace('../log/decisions.ndjson', '/dev/full')
+  const unrecorded = await startTestGateway({ ...city.world, [file]: full }, { env: city.env })
+  const asked: Request = {
+    ...{ method: 'GET', start: '/accounts', segments: ['7'], query: [] },
+    ...{ host: HOST, who: 'alice' },
+  }
+  const statusesOf = async (by: TestGateway): Promise<readonly number[]> => {
+    const ask = DOORS.map(async (door, index) => (await rawRequest(portOf(by, index), door(asked))).status)
+    return Promise.all(ask)
+  }
+  try {
+    const before = backend.requests.length
+    assert.deepEqual(await statusesOf(gateway), [200, 200, 200])
+    assert.deepEqual(await statusesOf(unrecorded), [503, 503, 503])
+    assert.equal(backend.requests.length, before + 1)
+  } finally {
+    await unrecorded.close()
+  }
+})

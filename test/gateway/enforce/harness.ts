@@ -4,7 +4,7 @@ import type { Bound, Decision } from '../../../src/core/decision.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
 import type { Identity } from '../../../src/core/identity.ts'
 import type { Log } from '../../../src/core/log.ts'
-import type { HeldRecord } from '../../../src/core/record-entry.ts'
+import { type HeldRecord, RECORDED } from '../../../src/core/record-entry.ts'
 import type { Accepted } from '../../../src/core/request.ts'
 import type { LimitsConfig } from '../../../src/gateway/accept/config.ts'
 import { createListener } from '../../../src/gateway/accept/listener.ts'
@@ -126,7 +126,7 @@ export const passageOf = (exchange: Exchange, changes: PassageChanges = {}): Pas
     },
     decision: changes.decision ?? ALLOW,
     decisionId: DECISION_ID,
-    record: changes.record,
+    record: changes.record ?? RECORDED,
   }
 }
 

@@ -180,12 +180,14 @@ describe('the memory for a body', () => {
       untilNext -= chunk.length
       if (untilNext > 0) return
       untilNext = LOOK_EVERY_BYTES
-      // What is held counts, and not what nobody has collected yet.
+      // What is held counts, and not what nobody has collected yet. V8 gives buffers back beside the program, and has
+      // done so when the next collection begins.
+      collectGarbage()
       collectGarbage()
       most = Math.max(most, bufferBytes())
     })
     await consume(answer)
     const whole = MANY * CHUNK.length
-    assert.ok(most > 0 && most < whole / 2, `${most} bytes of buffers for an answer of ${whole}`)
+    assert.ok(most > 0 && most < whole / 4, `${most} bytes of buffers for an answer of ${whole}`)
   })
 })

@@ -266,8 +266,9 @@ const holdTwo = (sink: Sink) => {
   const told: unknown[] = []
   const stage = createRecord({ sinks: [sink], ...WRITER, onRecorded: (line) => onRecorded.push(line) })
   const held = ['one', 'two'].map((id) => {
-    assert.ok(stage.hold)
-    return stage.hold({ ...allowedEntry(), id }, (result) => told.push(result))
+    const each = stage.hold?.({ ...allowedEntry(), id }, (result) => told.push(result))
+    assert.ok(each !== undefined && 'settle' in each)
+    return each
   })
   return { onRecorded, told, held }
 }
@@ -325,10 +326,40 @@ test('records that are held and cannot be kept refuse nothing where the sink is 
   sink.close()
 })
 
-test('nothing is held for several sinks, nor for one that writes each record by itself', () => {
+test('nothing is held for several sinks', () => {
   const file = guarded(fileSink('/dev/null'))
-  const memory = memorySink()
-  assert.equal(createRecord({ sinks: [file, memory.sink], ...WRITER }).hold, undefined)
-  assert.equal(createRecord({ sinks: [memory.sink], ...WRITER }).hold, undefined)
+  assert.equal(createRecord({ sinks: [file, memorySink().sink], ...WRITER }).hold, undefined)
   file.close()
+})
+
+test('a sink that writes each record by itself says at once what became of it', () => {
+  let fails = false
+  const { sink, lines } = memorySink({ fails: () => fails })
+  const { hold } = createRecord({ sinks: [sink], ...WRITER })
+  const told: unknown[] = []
+  const holdOne = () => hold?.(allowedEntry(), (result) => told.push(result))
+  const kept = holdOne()
+  assert.ok(kept !== undefined && 'settle' in kept)
+  assert.equal(kept.settle(), true)
+  assert.equal(lines.length, 1)
+  fails = true
+  const refusal = { refusal: 'audit_unavailable', stage: 'record', detail: 'memory: ENOSPC' }
+  assert.deepEqual(holdOne(), refusal)
+  assert.deepEqual(told, [true, refusal])
+})
+
+test('what is held goes to the sink that is there by then, as after an edit', (t) => {
+  const folder = temporaryFolder(t)
+  const [one, other] = ['one', 'other'].map((name) => join(folder, name)) as [string, string]
+  let inner = guarded(fileSink(one))
+  const sink = new Proxy(inner, { get: (_first, key) => Reflect.get(inner, key) })
+  const { hold } = createRecord({ sinks: [sink], ...WRITER })
+  const before = hold?.(allowedEntry(), () => undefined)
+  inner.close()
+  inner = guarded(fileSink(other))
+  const after = hold?.(allowedEntry(), () => undefined)
+  for (const each of [before, after])
+    assert.equal(each !== undefined && 'settle' in each && each.settle(), true)
+  assert.deepEqual([linesOf(one).length, linesOf(other).length], [1, 1])
+  inner.close()
 })

@@ -82,13 +82,10 @@ export const createFileSink = (options: FileSinkOptions): BareSink => {
 
   const commit = (): void => {
     if (held.length === 0) return
-    const bytes = encoder.bytes()
-    rotation?.before(bytes.length, end)
-    const failed = file.append(bytes, lastLength)
+    const failed = withoutEnd(appendHeld, 'internal error')
     if (failed === null) {
       encoder.keep()
       end = heldEnd
-      rotation?.after()
     } else {
       encoder.drop()
       heldEnd = end
@@ -96,15 +93,23 @@ export const createFileSink = (options: FileSinkOptions): BareSink => {
     const told = held
     held = []
     const result = failed === null ? true : { failed }
-    for (const whenWritten of told) tell(whenWritten, result)
+    for (const whenWritten of told) withoutEnd(() => whenWritten(result), undefined)
+    if (failed === null) withoutEnd(() => rotation?.after(), undefined)
   }
 
-  /** What goes wrong for one request is not to be the end of the others, of which nobody else would be told. */
-  const tell = (whenWritten: WhenWritten, result: true | SinkFailure): void => {
+  const appendHeld = (): string | null => {
+    const bytes = encoder.bytes()
+    rotation?.before(bytes.length, end)
+    return file.append(bytes, lastLength)
+  }
+
+  /** A bug here is of no one request, and must end neither the others nor the process. */
+  const withoutEnd = <T>(step: () => T, otherwise: T): T => {
     try {
-      whenWritten(result)
+      return step()
     } catch (bug) {
       log.error({ sink: name, stack: bug instanceof Error ? bug.stack : String(bug) }, 'internal error')
+      return otherwise
     }
   }
 

@@ -79,8 +79,8 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
     if (!file.isRegular) return 'it is not a file'
     // What is not as it should be is left for `watch`, or for the next line, to put right.
     if (!lock.isHeld() || broken !== null || writer.isDirty()) return 'it cannot be written to'
-    if (disturbance(file, path, writer.length()) !== null) return 'it was touched by somebody else'
     try {
+      if (disturbance(file, path, writer.length()) !== null) return 'it was touched by somebody else'
       goOnIn(replaceFile(canonicalPath(path), aside), 0)
     } catch (error) {
       return errorCode(error)

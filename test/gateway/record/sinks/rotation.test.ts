@@ -27,6 +27,7 @@ import {
   chainOf,
   fileSink,
   keepingLog,
+  linesOf,
   NOW_MS,
   shortRecord,
   temporaryFolder,
@@ -96,6 +97,19 @@ test('a file that would exceed its size goes on in a new one, and the chain runs
   assert.equal(sink.heads?.()[0]?.seq, 20)
   assert.deepEqual([...new Set(logged.map(({ message }) => message))], ['the audit file was rotated'])
   sink.close()
+})
+
+test('a log whose name leads nowhere any more when it is time is written on to', (t) => {
+  const { path, sink, logged } = rotating(t, { size: SIZE })
+  write(sink, 3)
+  renameSync(path, `${path}.kept`)
+  symlinkSync(basename(path), path)
+  write(sink, 3)
+  assert.equal(logged.at(-1)?.fields.failed, 'ELOOP')
+  rmSync(path)
+  renameSync(`${path}.kept`, path)
+  sink.close()
+  assert.equal(linesOf(path).length, 6)
 })
 
 test('records that are held together make no file longer than it may be, and the chain runs through all of them', async (t) => {
