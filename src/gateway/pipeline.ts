@@ -243,7 +243,7 @@ export const createPipeline = (deps: {
     const { stages } = progress
     if (stages.hold === undefined) return write(progress, id, outcome, observed) ? RECORDED : null
     const held = stages.hold(entryOf(progress, id, outcome, observed, null))
-    if ('refusal' in held) {
+    if (isRefusal(held)) {
       unrecorded(progress, id, held)
       return null
     }

@@ -82,8 +82,9 @@ export const createConnectionPool = (
   const send = (connection: Connection, { request, handler }: Waiting): void => {
     connection.isFree = false
     const { client } = connection
-    // What undici refuses to send leaves the client as it was, and nothing would tell that it is free.
-    if (client.dispatch(request, handler) || client.stats.size === 0) release(connection)
+    // True: it was given up at once, and undici will tell that the client is free. What undici itself refuses to send
+    // leaves the client as it was, and nothing would tell that.
+    if (!client.dispatch(request, handler) && client.stats.size === 0) release(connection)
   }
 
   const serveNext = (): void => {

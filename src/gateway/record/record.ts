@@ -29,8 +29,8 @@ export interface RecordStage {
    */
   readonly write: (entry: RecordEntry) => true | Refusal
   /**
-   * The same, together with others of this turn of the event loop where the sink can do that; left out for several
-   * sinks, of which each would have to take its lines back when another one fails.
+   * The same, together with others of this turn of the event loop where the sink can do that; left out where there is
+   * not one sink, since of several each would have to take its lines back when another one fails.
    *
    * @param whenSettled called once, with what becomes of it.
    * @returns the refusal when that is known at once.

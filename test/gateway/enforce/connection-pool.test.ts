@@ -199,3 +199,43 @@ test('each request ends once, however connections end, and all of them remain us
   )
   assert.ok(app.mostConnections() > 1)
 })
+
+const unasked = (): never => assert.fail('it was not sent')
+
+/** A request that its sender gives up when there is a connection. */
+const giveUp = (pool: ConnectionPool): Promise<void> =>
+  new Promise((resolve) => {
+    pool.dispatch(
+      { path: '/given-up', method: 'GET' },
+      {
+        onConnect: () => {
+          throw new Error('given up')
+        },
+        onHeaders: unasked,
+        onData: unasked,
+        onComplete: unasked,
+        onError: (error) => {
+          assert.equal(error.message, 'given up')
+          resolve()
+        },
+      },
+    )
+  })
+
+for (const isUsed of [false, true]) {
+  test(`a request that was given up leaves its connection, ${isUsed ? 'used' : 'not used'} before, to one request at a time`, async (t) => {
+    const app = await application(t)
+    const pool = poolFor(t, app.origin, null)
+    if (isUsed) assert.equal(await ask(pool, '/now'), 'now')
+    await giveUp(pool)
+    await new Promise((resolve) => setImmediate(resolve))
+    const again = giveUp(pool)
+    const slow = ask(pool, '/slow')
+    await again
+    await app.asked(1)
+    assert.equal(await ask(pool, '/now'), 'now')
+    app.open[0]?.response.end('slow')
+    assert.equal(await slow, 'slow')
+    assert.equal(app.connections(), 2)
+  })
+}

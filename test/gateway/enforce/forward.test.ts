@@ -474,6 +474,21 @@ describe('a record that could not be kept after all', () => {
     kept.socket.destroy()
   })
 
+  it('leaves a connection that was opened for it to the next one', async () => {
+    const { record } = unrecorded()
+    let isRecorded = false
+    const { backend, gateway } = await start(OK, { changes: () => (isRecorded ? {} : { record }) })
+    for (let time = 0; time < 3; time += 1)
+      assert.match(await exchangeRaw(gateway.port, get('/lost')), /^HTTP\/1\.1 503 /)
+    isRecorded = true
+    assert.match(await exchangeRaw(gateway.port, get('/kept')), /^HTTP\/1\.1 200 /)
+    assert.equal(backend.connections.length, 1)
+    assert.deepEqual(
+      backend.requests.map(({ requestLine }) => requestLine),
+      ['GET /kept HTTP/1.1'],
+    )
+  })
+
   it('lets no handshake out', async () => {
     const { record } = unrecorded()
     const { backend, gateway } = await start(SWITCH, { changes: { record } })

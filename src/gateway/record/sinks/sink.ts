@@ -9,7 +9,7 @@ export interface SinkFailure {
 /** Records that are written together. */
 export interface Batch {
   /**
-   * Keeps one record, together with others: at `commit`, before the next `write`, and in any case at the end of this
+   * Keeps one record, together with others: at `commit`, with the next `write`, and in any case at the end of this
    * turn of the event loop.
    *
    * @param whenWritten called once with what `write` would have returned, maybe before this returns.

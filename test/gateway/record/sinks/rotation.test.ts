@@ -99,6 +99,25 @@ test('a file that would exceed its size goes on in a new one, and the chain runs
   sink.close()
 })
 
+test('a bug when it is looked whether it is time refuses what was held, and ends nothing else', async (t) => {
+  let nowMs = (): number => NOW_MS
+  const clock: Clock = { nowMs: () => nowMs(), monotonicUs: () => 0 }
+  const { path, sink, logged } = rotating(t, { size: SIZE }, { clock })
+  const told: unknown[] = []
+  const { line, record } = shortRecord('held')
+  sink.batch?.hold(line, record, (result) => told.push(result))
+  nowMs = () => {
+    throw new Error('a bug')
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(told, [{ failed: 'internal error' }])
+  assert.match(String(logged.at(-1)?.fields.stack), /^Error: a bug\n/)
+  nowMs = () => NOW_MS
+  write(sink, 1)
+  assert.equal(linesOf(path).length, 1)
+  sink.close()
+})
+
 test('a log whose name leads nowhere any more when it is time is written on to', (t) => {
   const { path, sink, logged } = rotating(t, { size: SIZE })
   write(sink, 3)
