@@ -94,7 +94,7 @@ export const createFileSink = (options: FileSinkOptions): BareSink => {
     held = []
     const result = failed === null ? true : { failed }
     for (const whenWritten of told) withoutEnd(() => whenWritten(result), undefined)
-    if (failed === null) withoutEnd(() => rotation?.after(), undefined)
+    if (failed === null) rotation?.after()
   }
 
   const appendHeld = (): string | null => {
